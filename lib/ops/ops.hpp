@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.hpp"
+
+// The operations table: each operation is declared once and has several faces (command line,
+// Unix socket, REST, generated reference). Handlers run on the node's control thread.
+namespace chaincast::ops {
+
+using Json = nlohmann::ordered_json;
+
+enum class Access { read, write };
+
+enum class ArgumentType {
+  word,    // one token
+  text,    // rest of the line
+  number,  // unsigned, min..max, with `unit`
+  choice,  // one of `choices`
+  port,    // port id, name, or `all` where `allows_all`
+  peer,    // peer name or `all`
+  stream,  // stream name or `all`
+  file,    // path
+};
+
+struct Argument {
+  std::string name;
+  ArgumentType type = ArgumentType::word;
+  std::string help;
+  std::vector<std::string> choices;
+  uint64_t min = 0;
+  uint64_t max = ~uint64_t{0};
+  std::string unit;
+  bool optional = false;
+  bool allows_all = false;
+  // `keyword value` in the line, e.g. "rate 1000": the keyword, or empty for positional.
+  std::string keyword;
+};
+
+// Parsed arguments by name.
+class Arguments {
+ public:
+  void set(std::string name, std::string value) { values_[std::move(name)] = std::move(value); }
+  bool has(const std::string& name) const { return values_.count(name) != 0; }
+  // Empty / `fallback` when absent.
+  std::string text(const std::string& name, std::string fallback = {}) const;
+  uint64_t number(const std::string& name, uint64_t fallback = 0) const;
+
+ private:
+  std::map<std::string, std::string> values_;
+};
+
+// A reply is one JSON tree; text faces render it as tables (cli/render.hpp).
+using Reply = Result<Json>;
+
+struct Operation {
+  std::string path;     // "show peers", "add peer": literal words, testpmd order (verb first)
+  std::string section;  // help section: control, display, config, ports, peers, streams
+  std::vector<Argument> arguments;
+  Access access = Access::read;
+  std::string help;  // one line
+  std::function<Reply(const Arguments&)> handler;
+};
+
+// An ordered table. Registration order is help order. Owner: the node; control thread only.
+class Table {
+ public:
+  // Fails (broken invariant) on a duplicate path.
+  void add(Operation operation);
+  void add(std::vector<Operation> operations);
+  const std::vector<Operation>& operations() const { return operations_; }
+
+  // Longest literal path match, then arguments (parse.hpp says how words find theirs);
+  // abbreviations are not accepted. Errors name the token, its position and what was expected (with
+  // the nearest known word).
+  struct Match {
+    const Operation* operation;  // valid until the next add()
+    Arguments arguments;
+  };
+  Result<Match> match(std::string_view line) const;
+  // match, then the handler.
+  Reply run(std::string_view line) const;
+  // What may follow `line` (its last token may be incomplete). `values` yields live names for
+  // port, peer and stream arguments.
+  using Values = std::function<std::vector<std::string>(ArgumentType)>;
+  std::vector<std::string> complete(std::string_view line, const Values& values) const;
+  // docs/commands.md.
+  std::string reference_markdown() const;
+  // The table itself: paths, arguments, access, help.
+  Json describe() const;
+
+ private:
+  std::vector<Operation> operations_;
+};
+
+// Adds `help [TOPIC]`: the sections, or the commands of one section, of `all`, or those whose path
+// starts with TOPIC. The handler refers to `table`, which must neither move nor die before it.
+void add_help(Table& table);
+
+}  // namespace chaincast::ops
