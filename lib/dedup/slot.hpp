@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+
+#include "base/ids.hpp"
+#include "wire/frame.hpp"
+
+// One stored frame of a window: a sequence lock with a single writer at a time (the winner of a
+// compare-and-swap) and any number of readers. Internal to dedup.
+//
+// Orders without fences, which the thread sanitizer does not follow: the writer clears `ready`,
+// then stores every word with release; a reader loads every word with acquire, then `ready` again.
+// A reader that saw one new word therefore sees the cleared `ready`. On x86 all of these are plain
+// moves; only the publishing store of `ready` is a locked one, because two neighbours that commit
+// at the same time must not both miss each other (store, then load the other's: sequential
+// consistency).
+namespace chaincast::dedup {
+
+using WordRef = std::atomic_ref<uint64_t>;
+
+inline uint64_t load_acquire(const uint64_t& word) noexcept {
+  return WordRef(const_cast<uint64_t&>(word)).load(std::memory_order_acquire);
+}
+inline void store_release(uint64_t& word, uint64_t value) noexcept {
+  WordRef(word).store(value, std::memory_order_release);
+}
+
+struct alignas(64) SlotMeta {
+  uint64_t ready;      // seq + 1 once complete; anything else: another frame, or none
+  uint64_t digest[4];  // as bytes
+  uint64_t link[2];    // the frame's link field, as bytes
+  uint64_t length;     // header and payload
+};
+static_assert(sizeof(SlotMeta) == 64);
+
+// Digest prefix or link, compared as two words.
+struct Half {
+  uint64_t words[2] = {0, 0};
+  bool operator==(const Half&) const = default;
+};
+
+inline Half half_of(const uint8_t* bytes16) noexcept {
+  Half half;
+  std::memcpy(half.words, bytes16, 16);
+  return half;
+}
+
+class Slot {
+ public:
+  Slot(SlotMeta& meta, uint64_t* bytes) noexcept : meta_(&meta), bytes_(bytes) {}
+
+  bool is_ready(Seq seq) const noexcept {
+    return WordRef(meta_->ready).load(std::memory_order_seq_cst) == seq + 1;
+  }
+  uint64_t ready() const noexcept { return load_acquire(meta_->ready); }
+
+  // Writer. `length` fits the slot.
+  void write(Seq seq, const Digest& digest, const uint8_t* frame, uint16_t length) noexcept {
+    WordRef(meta_->ready).store(0, std::memory_order_relaxed);
+    copy_in(meta_->digest, digest.data(), digest.size());
+    copy_in(meta_->link, frame + wire::frame_offset_link, sizeof meta_->link);
+    store_release(meta_->length, length);
+    copy_in(bytes_, frame, length);
+    WordRef(meta_->ready).store(seq + 1, std::memory_order_seq_cst);
+  }
+
+  // Digest's first half or link of `seq`, if it is here.
+  std::optional<Half> digest_half(Seq seq) const noexcept { return half(seq, meta_->digest); }
+  std::optional<Half> link_half(Seq seq) const noexcept { return half(seq, meta_->link); }
+
+  // Length of the frame if `seq` was here all the while.
+  std::optional<uint16_t> read(Seq seq, Digest& digest, uint8_t* out,
+                               size_t bytes_max) const noexcept {
+    if (!is_ready(seq)) return std::nullopt;
+    const size_t length = load_acquire(meta_->length);
+    copy_out(digest.data(), meta_->digest, digest.size());
+    copy_out(out, bytes_, length < bytes_max ? length : bytes_max);
+    if (load_acquire(meta_->ready) != seq + 1) return std::nullopt;
+    return static_cast<uint16_t>(length);
+  }
+
+ private:
+  static void copy_in(uint64_t* to, const uint8_t* from, size_t count) noexcept {
+    for (; count >= 8; count -= 8, from += 8) {
+      uint64_t word;
+      std::memcpy(&word, from, 8);
+      store_release(*to++, word);
+    }
+    if (count == 0) return;
+    uint64_t word = 0;
+    std::memcpy(&word, from, count);
+    store_release(*to, word);
+  }
+  static void copy_out(uint8_t* to, const uint64_t* from, size_t count) noexcept {
+    for (; count >= 8; count -= 8, to += 8) {
+      const uint64_t word = load_acquire(*from++);
+      std::memcpy(to, &word, 8);
+    }
+    if (count == 0) return;
+    const uint64_t word = load_acquire(*from);
+    std::memcpy(to, &word, count);
+  }
+  std::optional<Half> half(Seq seq, const uint64_t* words) const noexcept {
+    if (!is_ready(seq)) return std::nullopt;
+    const Half found{{load_acquire(words[0]), load_acquire(words[1])}};
+    if (load_acquire(meta_->ready) != seq + 1) return std::nullopt;
+    return found;
+  }
+
+  SlotMeta* meta_;
+  uint64_t* bytes_;
+};
+
+}  // namespace chaincast::dedup

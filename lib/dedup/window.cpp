@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dedup/window.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <atomic>
+#include <string>
+#include <thread>
+
+#include "base/assert.hpp"
+#include "base/ring.hpp"
+#include "dedup/slot.hpp"
+
+namespace chaincast::dedup {
+namespace {
+
+constexpr unsigned tag_bits = 48;
+constexpr uint64_t generations = 0xffff;  // 1..0xffff, so that no committed word is 0
+constexpr uint64_t storage_busy = uint64_t{1} << 63;
+
+uint64_t generation_of(uint64_t word) {
+  return word >> tag_bits;
+}
+
+uint64_t round_up(uint64_t value, uint64_t to) {
+  return (value + to - 1) / to * to;
+}
+
+enum class Anchor : uint8_t { none, digest, anything };
+
+// Whether a neighbour's committed variants fit.
+enum class Fit : uint8_t { unknown, fits, contradicts };
+
+Fit merge(Fit a, Fit b) {
+  if (a == Fit::fits || b == Fit::fits) return Fit::fits;
+  return a == Fit::unknown ? b : a;
+}
+
+Fit compare(const std::optional<Half>& found, const Half& wanted) {
+  if (!found) return Fit::unknown;
+  return *found == wanted ? Fit::fits : Fit::contradicts;
+}
+
+}  // namespace
+
+struct Window::Impl {
+  // immutable after create
+  WindowConfig config;
+  unsigned log2 = 0;
+  uint64_t size = 0;
+  size_t slot_words = 0;
+  size_t total_bytes = 0;
+  void* memory = MAP_FAILED;
+  uint64_t* first_words = nullptr;   // by seq mod W: generation and tag of the first variant
+  uint64_t* second_words = nullptr;  // the same for the second variant
+  SlotMeta* metas = nullptr;         // by seq mod W, then variants_max of the side table
+  uint64_t* bytes = nullptr;         // the same
+  uint64_t* owners = nullptr;        // side table: 0, or seq + 1, with storage_busy while written
+
+  // written by whoever holds `moving`
+  alignas(base::cache_line_bytes) std::atomic<Seq> floor{0};
+  std::atomic<Seq> next{0};
+  std::atomic<Seq> signed_end{0};
+  std::atomic<Seq> final_end{0};
+  std::atomic_flag moving;
+  std::atomic<bool> move_wanted{false};
+  // guarded by `moving`: how the frame at anchor_seq must link
+  Anchor anchor = Anchor::none;
+  Seq anchor_seq = 0;
+  Half anchor_half;
+
+  // written by workers
+  alignas(base::cache_line_bytes) std::atomic<Seq> committed_end{0};
+  std::atomic<uint64_t> committed{0};
+  std::atomic<uint64_t> seconds{0};
+
+  ~Impl() {
+    if (memory != MAP_FAILED) munmap(memory, total_bytes);
+  }
+
+  uint64_t index_of(Seq seq) const noexcept { return seq & (size - 1); }
+  uint64_t word_of(Seq seq, uint64_t tag48) const noexcept {
+    return ((seq >> log2) % generations + 1) << tag_bits | tag48;
+  }
+  uint64_t first_word(Seq seq) const noexcept { return load_acquire(first_words[index_of(seq)]); }
+  uint64_t second_word(Seq seq) const noexcept { return load_acquire(second_words[index_of(seq)]); }
+  Slot slot_at(uint64_t position) const noexcept {
+    return {metas[position], bytes + position * slot_words};
+  }
+  Slot slot_of(Seq seq) const noexcept { return slot_at(index_of(seq)); }
+  Slot side_slot(unsigned k) const noexcept { return slot_at(size + k); }
+  bool has_second(Seq seq) const noexcept {
+    return generation_of(second_word(seq)) == generation_of(word_of(seq, 0));
+  }
+  // The frame that `word` at `position` names has been published.
+  bool is_published(uint64_t position, uint64_t word) const noexcept {
+    const uint64_t ready = slot_at(position).ready();
+    return ready != 0 && generation_of(word_of(ready - 1, 0)) == generation_of(word);
+  }
+
+  bool map_memory() noexcept;
+  Commit commit_first(Seq seq, uint64_t word) noexcept;
+  Commit commit_second(Seq seq, uint64_t word, const Digest& digest, const uint8_t* frame,
+                       uint16_t length) noexcept;
+  std::optional<unsigned> claim_storage(Seq seq) noexcept;
+  void release_storage(unsigned k) noexcept { store_release(owners[k], 0); }
+  void count_commit(Seq seq) noexcept;
+  Fit fit_previous(Seq seq, const Half& link) const noexcept;
+  Fit fit_next(Seq seq, const Half& digest) const noexcept;
+  bool links_on(Seq seq, const Half& link) const noexcept;
+  bool can_pass(Seq seq) const noexcept;
+  void hold_moving() noexcept;
+  void release_moving() noexcept { moving.clear(std::memory_order_seq_cst); }
+  void move_to(Seq to) noexcept;
+  void raise_floor() noexcept;
+  void forget_below_floor() noexcept;
+};
+
+bool Window::Impl::map_memory() noexcept {
+  const uint64_t places = size + config.variants_max;
+  slot_words = round_up(config.slot_bytes, base::cache_line_bytes) / sizeof(uint64_t);
+  const size_t words_bytes = round_up(size * 2 * sizeof(uint64_t), base::cache_line_bytes);
+  const size_t owners_bytes =
+      round_up(config.variants_max * sizeof(uint64_t), base::cache_line_bytes);
+  const size_t metas_bytes = places * sizeof(SlotMeta);
+  total_bytes = words_bytes + owners_bytes + metas_bytes + places * slot_words * sizeof(uint64_t);
+  const int populate = total_bytes <= config.populate_bytes_max ? MAP_POPULATE : 0;
+  memory = mmap(nullptr, total_bytes, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | populate, -1, 0);
+  if (memory == MAP_FAILED) return false;
+  uint8_t* at = static_cast<uint8_t*>(memory);
+  first_words = static_cast<uint64_t*>(static_cast<void*>(at));
+  second_words = first_words + size;
+  at += words_bytes;
+  owners = static_cast<uint64_t*>(static_cast<void*>(at));
+  at += owners_bytes;
+  metas = static_cast<SlotMeta*>(static_cast<void*>(at));
+  at += metas_bytes;
+  bytes = static_cast<uint64_t*>(static_cast<void*>(at));
+  return true;
+}
+
+// Words of one position change from lap to lap only. The word is loaded before the floor: whoever
+// sees a word cleared by forget_below_floor() sees the floor that allowed it, so nothing below the
+// floor is committed a second time.
+Commit Window::Impl::commit_first(Seq seq, uint64_t word) noexcept {
+  const uint64_t position = index_of(seq);
+  WordRef place(first_words[position]);
+  for (;;) {
+    uint64_t found = place.load(std::memory_order_acquire);
+    const Seq low = floor.load(std::memory_order_acquire);
+    if (seq < low) return Commit::stale;
+    if (seq - low >= size) return Commit::ahead;
+    if (generation_of(found) == generation_of(word)) {
+      return found == word ? Commit::duplicate : Commit::second;
+    }
+    if (found != 0 && !is_published(position, found)) {
+      // Unless the place was taken meanwhile, and what is published belongs to its new word.
+      if (place.load(std::memory_order_acquire) == found) return Commit::refused;
+      continue;
+    }
+    if (place.compare_exchange_strong(found, word, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+      return Commit::committed;
+    }
+  }
+}
+
+std::optional<unsigned> Window::Impl::claim_storage(Seq seq) noexcept {
+  const Seq low = floor.load(std::memory_order_acquire);
+  for (unsigned k = 0; k < config.variants_max; ++k) {
+    WordRef owner(owners[k]);
+    uint64_t found = owner.load(std::memory_order_acquire);
+    if ((found & storage_busy) != 0 || (found != 0 && found - 1 >= low)) continue;
+    if (owner.compare_exchange_strong(found, (seq + 1) | storage_busy, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+      return k;
+    }
+  }
+  return std::nullopt;
+}
+
+Commit Window::Impl::commit_second(Seq seq, uint64_t word, const Digest& digest,
+                                   const uint8_t* frame, uint16_t length) noexcept {
+  WordRef place(second_words[index_of(seq)]);
+  uint64_t found = place.load(std::memory_order_acquire);
+  if (generation_of(found) == generation_of(word)) {
+    return found == word ? Commit::duplicate : Commit::refused;
+  }
+  // Storage first: a word once set must have its frame.
+  const std::optional<unsigned> k = claim_storage(seq);
+  if (!k) return Commit::refused;
+  if (seq < floor.load(std::memory_order_acquire)) {
+    release_storage(*k);
+    return Commit::stale;
+  }
+  if (!place.compare_exchange_strong(found, word, std::memory_order_acq_rel,
+                                     std::memory_order_acquire)) {
+    release_storage(*k);
+    return found == word ? Commit::duplicate : Commit::refused;
+  }
+  side_slot(*k).write(seq, digest, frame, length);
+  store_release(owners[*k], seq + 1);
+  seconds.fetch_add(1, std::memory_order_release);
+  return Commit::second;
+}
+
+void Window::Impl::count_commit(Seq seq) noexcept {
+  committed.fetch_add(1, std::memory_order_relaxed);
+  Seq end = committed_end.load(std::memory_order_relaxed);
+  while (end < seq + 1 && !committed_end.compare_exchange_weak(
+                              end, seq + 1, std::memory_order_release, std::memory_order_relaxed)) {
+  }
+}
+
+Fit Window::Impl::fit_previous(Seq seq, const Half& link) const noexcept {
+  if (seq == 0) return Fit::unknown;
+  const Seq before = seq - 1;
+  Fit fit = compare(slot_of(before).digest_half(before), link);
+  if (fit == Fit::fits || !has_second(before)) return fit;
+  for (unsigned k = 0; k < config.variants_max; ++k) {
+    fit = merge(fit, compare(side_slot(k).digest_half(before), link));
+  }
+  return fit;
+}
+
+Fit Window::Impl::fit_next(Seq seq, const Half& digest) const noexcept {
+  const Seq after = seq + 1;
+  Fit fit = compare(slot_of(after).link_half(after), digest);
+  if (fit == Fit::fits || !has_second(after)) return fit;
+  for (unsigned k = 0; k < config.variants_max; ++k) {
+    fit = merge(fit, compare(side_slot(k).link_half(after), digest));
+  }
+  return fit;
+}
+
+// A frame at `seq` with this link continues what is linked.
+bool Window::Impl::links_on(Seq seq, const Half& link) const noexcept {
+  if (seq == anchor_seq) {
+    return anchor == Anchor::anything || (anchor == Anchor::digest && anchor_half == link);
+  }
+  return fit_previous(seq, link) == Fit::fits;
+}
+
+bool Window::Impl::can_pass(Seq seq) const noexcept {
+  const std::optional<Half> link = slot_of(seq).link_half(seq);
+  if (!link) return false;
+  if (!config.links_by_digest || links_on(seq, *link)) return true;
+  if (!has_second(seq)) return false;
+  for (unsigned k = 0; k < config.variants_max; ++k) {
+    const std::optional<Half> other = side_slot(k).link_half(seq);
+    if (other && links_on(seq, *other)) return true;
+  }
+  return false;
+}
+
+void Window::Impl::hold_moving() noexcept {
+  while (moving.test_and_set(std::memory_order_acquire)) std::this_thread::yield();
+}
+
+void Window::Impl::raise_floor() noexcept {
+  Seq base = next.load(std::memory_order_relaxed);
+  if (config.signed_lead_max != 0) {
+    base = std::min(base, signed_end.load(std::memory_order_relaxed) + config.signed_lead_max);
+  }
+  const Seq low = base > size / 2 ? base - size / 2 : 0;
+  const Seq before = floor.load(std::memory_order_relaxed);
+  if (low <= before) return;
+  floor.store(low, std::memory_order_release);
+  if (low - before >= size) forget_below_floor();
+}
+
+// After a jump of a lap or more, words of the laps that were jumped over could be taken for later
+// ones once the 16-bit generation comes round.
+void Window::Impl::forget_below_floor() noexcept {
+  const Seq low = floor.load(std::memory_order_relaxed);
+  for (uint64_t position = 0; position < size; ++position) {
+    uint64_t found = load_acquire(first_words[position]);
+    if (found == 0 || !is_published(position, found)) continue;
+    if (slot_at(position).ready() > low) continue;
+    uint64_t second = load_acquire(second_words[position]);
+    if (generation_of(second) == generation_of(found)) {
+      WordRef(second_words[position]).compare_exchange_strong(second, 0);
+    }
+    WordRef(first_words[position]).compare_exchange_strong(found, 0);
+  }
+}
+
+void Window::Impl::move_to(Seq to) noexcept {
+  next.store(to, std::memory_order_release);
+  raise_floor();
+}
+
+Window::Window(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Window::~Window() = default;
+
+Result<std::unique_ptr<Window>> Window::create(const WindowConfig& config, unsigned log2_min) {
+  if (config.size_log2 < std::max(log2_min, 1u) || config.size_log2 > size_log2_max) {
+    return error(ErrorCode::invalid, "window: size 2^" + std::to_string(config.size_log2) +
+                                         " is outside 2^" + std::to_string(log2_min) + "..2^" +
+                                         std::to_string(size_log2_max) +
+                                         "; change `window` of the stream");
+  }
+  if (config.slot_bytes < wire::frame_header_bytes || config.slot_bytes > 0xffff) {
+    return error(ErrorCode::invalid, "window: a slot of " + std::to_string(config.slot_bytes) +
+                                         " bytes cannot hold a frame; use 56..65535");
+  }
+  auto impl = std::make_unique<Impl>();
+  impl->config = config;
+  impl->log2 = config.size_log2;
+  impl->size = uint64_t{1} << config.size_log2;
+  if (!impl->map_memory()) {
+    return error(ErrorCode::refused, "window: no memory for " + std::to_string(impl->total_bytes) +
+                                         " bytes; lower the stream's window or add memory");
+  }
+  return std::unique_ptr<Window>(new Window(std::move(impl)));
+}
+
+Probe Window::probe(Seq seq, uint64_t tag48) const noexcept {
+  const Seq low = impl_->floor.load(std::memory_order_acquire);
+  if (seq < low) return Probe::stale;
+  if (seq - low >= impl_->size) return Probe::ahead;
+  const uint64_t word = impl_->word_of(seq, tag48);
+  const uint64_t found = impl_->first_word(seq);
+  if (generation_of(found) != generation_of(word)) return Probe::fresh;
+  if (found == word || impl_->second_word(seq) == word) return Probe::duplicate;
+  return Probe::conflict;
+}
+
+void Window::prefetch(Seq seq) const noexcept {
+  __builtin_prefetch(&impl_->first_words[impl_->index_of(seq)]);
+}
+
+CommitResult Window::commit(Seq seq, uint64_t tag48, const Digest& digest, const uint8_t* frame,
+                            uint16_t length, bool allow_second) noexcept {
+  CC_ASSERT_FRAME(length >= wire::frame_header_bytes);
+  CommitResult result;
+  if (length > impl_->config.slot_bytes) return result;
+  const uint64_t word = impl_->word_of(seq, tag48);
+  result.outcome = impl_->commit_first(seq, word);
+  if (result.outcome == Commit::committed) {
+    impl_->slot_of(seq).write(seq, digest, frame, length);
+  } else if (result.outcome == Commit::second) {
+    result.outcome = allow_second ? impl_->commit_second(seq, word, digest, frame, length)
+                     : impl_->second_word(seq) == word ? Commit::duplicate
+                                                       : Commit::refused;
+    if (result.outcome != Commit::second) return result;
+  } else {
+    return result;
+  }
+  impl_->count_commit(seq);
+  if (!impl_->config.links_by_digest) return result;
+  const Half link = half_of(frame + wire::frame_offset_link);
+  result.contradicts_previous = impl_->fit_previous(seq, link) == Fit::contradicts;
+  result.contradicts_next = impl_->fit_next(seq, half_of(digest.data())) == Fit::contradicts;
+  result.previous_is_final = seq <= impl_->final_end.load(std::memory_order_relaxed) && seq > 0;
+  return result;
+}
+
+// Whoever finds the move held leaves; the holder sees `wanted` after it has let go. All of it is
+// sequentially consistent, or the two could miss each other.
+void Window::advance() noexcept {
+  Impl& w = *impl_;
+  const Seq first = w.next.load(std::memory_order_acquire);
+  if (!w.slot_of(first).is_ready(first)) return;
+  w.move_wanted.store(true, std::memory_order_seq_cst);
+  while (w.move_wanted.load(std::memory_order_seq_cst)) {
+    if (w.moving.test_and_set(std::memory_order_seq_cst)) return;
+    w.move_wanted.store(false, std::memory_order_seq_cst);
+    const Seq from = w.next.load(std::memory_order_relaxed);
+    Seq at = from;
+    while (at - from < w.size && w.can_pass(at)) ++at;
+    if (at != from) w.move_to(at);
+    w.release_moving();
+  }
+}
+
+void Window::anchor(Seq seq, const Digest& previous) noexcept {
+  impl_->hold_moving();
+  if (seq >= impl_->next.load(std::memory_order_relaxed)) {
+    impl_->anchor_seq = seq;
+    impl_->anchor = Anchor::digest;
+    impl_->anchor_half = half_of(previous.data());
+    impl_->move_to(seq);
+  }
+  impl_->release_moving();
+  advance();
+}
+
+void Window::skip_to(Seq seq) noexcept {
+  impl_->hold_moving();
+  if (seq > impl_->next.load(std::memory_order_relaxed)) {
+    impl_->anchor_seq = seq;
+    impl_->anchor = Anchor::anything;
+    impl_->move_to(seq);
+  }
+  impl_->release_moving();
+  advance();
+}
+
+void Window::mark_signed(Seq seq) noexcept {
+  impl_->hold_moving();
+  if (seq + 1 > impl_->signed_end.load(std::memory_order_relaxed)) {
+    impl_->signed_end.store(seq + 1, std::memory_order_release);
+    impl_->raise_floor();
+  }
+  impl_->release_moving();
+}
+
+void Window::mark_final(Seq seq) noexcept {
+  impl_->hold_moving();
+  if (seq + 1 > impl_->final_end.load(std::memory_order_relaxed)) {
+    impl_->final_end.store(seq + 1, std::memory_order_release);
+  }
+  impl_->release_moving();
+}
+
+std::optional<Stored> Window::read(Seq seq, unsigned variant, uint8_t* buffer,
+                                   size_t bytes_max) const noexcept {
+  Stored stored{.seq = seq};
+  const auto fill = [&](const Slot& slot) {
+    const auto length = slot.read(seq, stored.digest, buffer, bytes_max);
+    stored.length = length.value_or(0);
+    return length.has_value();
+  };
+  if (variant == 0) return fill(impl_->slot_of(seq)) ? std::optional(stored) : std::nullopt;
+  if (!impl_->has_second(seq)) return std::nullopt;
+  for (unsigned k = 0; k < impl_->config.variants_max; ++k) {
+    if (fill(impl_->side_slot(k))) return stored;
+  }
+  return std::nullopt;
+}
+
+bool Window::has(Seq seq) const noexcept {
+  if (seq >= floor() + impl_->size) return false;
+  return generation_of(impl_->first_word(seq)) == generation_of(impl_->word_of(seq, 0));
+}
+
+size_t Window::second_seqs(std::span<Seq> out) const noexcept {
+  size_t count = 0;
+  for (unsigned k = 0; k < impl_->config.variants_max && count < out.size(); ++k) {
+    const uint64_t ready = impl_->side_slot(k).ready();
+    if (ready != 0) out[count++] = ready - 1;
+  }
+  return count;
+}
+
+Seq Window::floor() const noexcept {
+  return impl_->floor.load(std::memory_order_acquire);
+}
+Seq Window::next() const noexcept {
+  return impl_->next.load(std::memory_order_acquire);
+}
+Seq Window::committed_end() const noexcept {
+  return impl_->committed_end.load(std::memory_order_acquire);
+}
+uint64_t Window::committed() const noexcept {
+  return impl_->committed.load(std::memory_order_relaxed);
+}
+uint64_t Window::seconds() const noexcept {
+  return impl_->seconds.load(std::memory_order_acquire);
+}
+Seq Window::signed_end() const noexcept {
+  return impl_->signed_end.load(std::memory_order_acquire);
+}
+size_t Window::variants_max() const noexcept {
+  return impl_->config.variants_max;
+}
+Seq Window::final_end() const noexcept {
+  return impl_->final_end.load(std::memory_order_acquire);
+}
+size_t Window::size() const noexcept {
+  return impl_->size;
+}
+size_t Window::memory_bytes() const noexcept {
+  return impl_->total_bytes;
+}
+
+}  // namespace chaincast::dedup

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "dedup/frames.hpp"
+#include "dedup/window.hpp"
+
+// Four workers offer the same frames to one window, as four lcores that hear four neighbours would.
+namespace chaincast::dedup {
+namespace {
+
+using test::made_digest;
+using test::made_frame;
+using test::MadeFrame;
+
+constexpr unsigned workers = 4;
+constexpr unsigned forged_every = 100;
+
+struct Tally {
+  uint64_t committed = 0, seconds = 0, duplicates = 0, stale = 0, contradictions = 0;
+};
+
+// Frame `seq` links to the true one before it; every hundredth has a forged twin that half of the
+// workers offer first.
+void offer(Window& window, Seq seq, unsigned variant, Tally& tally) {
+  const MadeFrame frame = made_frame(seq, variant);
+  if (window.probe(seq, frame.tag48) == Probe::duplicate) {
+    ++tally.duplicates;
+    return;
+  }
+  for (;;) {
+    const CommitResult result =
+        window.commit(seq, frame.tag48, frame.digest, frame.bytes.data(), frame.length, true);
+    if (result.contradicts_previous || result.contradicts_next) ++tally.contradictions;
+    if (result.outcome == Commit::committed) ++tally.committed;
+    if (result.outcome == Commit::second) ++tally.seconds;
+    if (result.outcome == Commit::duplicate) ++tally.duplicates;
+    if (result.outcome == Commit::stale) ++tally.stale;
+    window.advance();
+    // Ahead of a slower worker: the frame would be repaired; here it is offered again.
+    if (result.outcome != Commit::ahead && result.outcome != Commit::refused) return;
+    std::this_thread::yield();
+  }
+}
+
+void work(Window& window, Seq frames, unsigned worker, Tally& tally) {
+  for (Seq seq = 0; seq < frames; ++seq) {
+    if (seq % forged_every != 0) {
+      offer(window, seq, 0, tally);
+    } else {
+      offer(window, seq, worker % 2, tally);
+      offer(window, seq, 1 - worker % 2, tally);
+    }
+  }
+}
+
+struct Outcome {
+  Tally sum;
+  uint64_t read_back = 0;
+};
+
+// Reads all the while, checks every frame it gets against what that frame must be.
+uint64_t read_along(const Window& window, const std::atomic<bool>& done) {
+  uint64_t good = 0;
+  std::array<uint8_t, 96> buffer{};
+  while (!done.load(std::memory_order_acquire)) {
+    const Seq seq = window.next();
+    for (Seq at = seq > 8 ? seq - 8 : 0; at < seq + 8; ++at) {
+      for (unsigned place = 0; place < 2; ++place) {
+        const auto stored = window.read(at, place, buffer.data());
+        if (!stored) continue;
+        const MadeFrame a = made_frame(at, 0), b = made_frame(at, 1);
+        const MadeFrame& frame = stored->digest == a.digest ? a : b;
+        EXPECT_EQ(stored->digest, frame.digest);
+        EXPECT_EQ(stored->length, frame.length);
+        EXPECT_TRUE(std::equal(buffer.begin(), buffer.begin() + frame.length, frame.bytes.begin()));
+        ++good;
+      }
+    }
+  }
+  return good;
+}
+
+Outcome hammer(Window& window, Seq frames) {
+  window.anchor(0, made_digest(Seq{0} - 1, 0));
+  std::array<Tally, workers> tallies;
+  std::atomic<bool> done{false};
+  Outcome outcome;
+  std::thread reader([&] { outcome.read_back = read_along(window, done); });
+  std::vector<std::thread> threads;
+  for (unsigned w = 0; w < workers; ++w)
+    threads.emplace_back([&, w] { work(window, frames, w, tallies[w]); });
+  for (std::thread& t : threads) t.join();
+  done.store(true, std::memory_order_release);
+  reader.join();
+  for (const Tally& t : tallies) {
+    outcome.sum.committed += t.committed;
+    outcome.sum.seconds += t.seconds;
+    outcome.sum.duplicates += t.duplicates;
+    outcome.sum.stale += t.stale;
+    outcome.sum.contradictions += t.contradictions;
+  }
+  return outcome;
+}
+
+TEST(DedupRace, EveryFrameIsCommittedExactlyOnce) {
+  constexpr Seq frames = 40'000;
+  auto window = std::move(Window::create({.size_log2 = 8, .slot_bytes = 96}, 1).value());
+  const Outcome outcome = hammer(*window, frames);
+  EXPECT_EQ(outcome.sum.committed, frames);
+  EXPECT_EQ(window->committed(), frames + outcome.sum.seconds);
+  EXPECT_LE(outcome.sum.seconds, frames / forged_every);
+  EXPECT_GT(outcome.sum.seconds, 0u);
+  const uint64_t offers = workers * (frames + frames / forged_every);
+  const Tally& t = outcome.sum;
+  EXPECT_EQ(t.committed + t.seconds + t.duplicates + t.stale, offers);
+  EXPECT_EQ(window->next(), frames);
+}
+
+// The ring in its tightest form: laps follow each other within a few frames.
+TEST(DedupRace, SlowWritersOfAnEarlierLapAreNeverMixedUp) {
+  constexpr Seq frames = 20'000;
+  auto window = std::move(Window::create({.size_log2 = 3, .slot_bytes = 96}, 1).value());
+  const Outcome outcome = hammer(*window, frames);
+  EXPECT_EQ(outcome.sum.committed, frames);
+  EXPECT_EQ(window->next(), frames);
+}
+
+// Two neighbours committed at the same instant: at least one of them sees that they disagree.
+TEST(DedupRace, OneOfTwoRacersFindsTheContradiction) {
+  constexpr Seq pairs = 4'000;
+  auto window = std::move(Window::create({.size_log2 = 14, .slot_bytes = 96}, 1).value());
+  std::array<std::vector<uint8_t>, 2> found;
+  std::atomic<Seq> turn[2] = {0, 0};
+  const auto run = [&](unsigned side) {
+    found[side].resize(pairs);
+    for (Seq i = 0; i < pairs; ++i) {
+      turn[side].store(i, std::memory_order_release);
+      while (turn[1 - side].load(std::memory_order_acquire) < i) std::this_thread::yield();
+      const Seq seq = 4 * i + side;
+      const MadeFrame frame = made_frame(seq, 0, side == 1 ? 9 : 0);
+      const CommitResult result =
+          window->commit(seq, frame.tag48, frame.digest, frame.bytes.data(), frame.length, true);
+      found[side][i] = result.contradicts_next || result.contradicts_previous;
+    }
+    turn[side].store(pairs, std::memory_order_release);
+  };
+  std::thread first(run, 0), second(run, 1);
+  first.join();
+  second.join();
+  for (Seq i = 0; i < pairs; ++i) EXPECT_TRUE(found[0][i] || found[1][i]) << i;
+}
+
+// A stopped worker between its claim and its copy cannot be staged from outside; skips make laps
+// collide instead, and every frame that is read back must still be whole.
+TEST(DedupRace, SkipsUnderTraffic) {
+  auto window = std::move(Window::create({.size_log2 = 4, .slot_bytes = 96}, 1).value());
+  std::atomic<bool> done{false};
+  std::atomic<uint64_t> committed{0};
+  std::vector<std::thread> threads;
+  for (unsigned w = 0; w < workers; ++w) {
+    threads.emplace_back([&, w] {
+      while (!done.load(std::memory_order_acquire)) {
+        const Seq base = window->floor();
+        for (Seq seq = base; seq < base + 16; ++seq) {
+          const MadeFrame frame = made_frame(seq, (seq + w) % 2);
+          const Commit outcome =
+              window->commit(seq, frame.tag48, frame.digest, frame.bytes.data(), frame.length, true)
+                  .outcome;
+          if (outcome == Commit::committed || outcome == Commit::second)
+            committed.fetch_add(1, std::memory_order_relaxed);
+        }
+        window->advance();
+      }
+    });
+  }
+  std::thread reader([&] { read_along(*window, done); });
+  for (unsigned i = 0; i < 3'000; ++i) {
+    window->skip_to(window->next() + 1 + i % 40);
+    window->mark_final(window->next());
+  }
+  done.store(true, std::memory_order_release);
+  for (std::thread& t : threads) t.join();
+  reader.join();
+  EXPECT_EQ(window->committed(), committed.load());
+}
+
+}  // namespace
+}  // namespace chaincast::dedup
