@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <deque>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/ids.hpp"
+#include "stream/gaps.hpp"
+#include "stream/receiver.hpp"
+
+// What is known of each seq of one stream's window: which variants are here, which of them is
+// linked forward from the anchor, which is final by walking backward from a statement, what is
+// missing and what was given up. Owner: a Receiver; control thread. No frames, only their digests,
+// links and kinds; O(window) memory.
+//
+// Linking: at each seq the variant whose link names the digest chosen at seq - 1. If only the other
+// variant at seq - 1 fits, the choice there is changed, as long as that one links on as well.
+// The origin's word outranks both: walking down from a statement's digest, link by link, marks each
+// variant found as final. A walk that meets a hole, or frames that all contradict it, waits there.
+//
+// Giving up (live streams): only below what a statement covers, so that frames a member made up
+// far ahead never cost frames of the origin.
+namespace chaincast::stream {
+
+struct ChainVariant {
+  Digest digest{};
+  Link16 link{};
+  uint8_t kind = 0;
+  bool is_present = false;
+};
+
+struct ChainEntry {
+  Seq seq = 0;
+  bool is_used = false;
+  uint8_t chosen = 0;
+  int8_t final_variant = -1;
+  TimeNs contradicted_ns = 0;  // 0: never
+  std::array<ChainVariant, 2> variants;
+
+  unsigned best() const {
+    return final_variant >= 0 ? static_cast<unsigned>(final_variant) : chosen;
+  }
+};
+
+struct ChainRules {
+  bool needs_final = false;  // delivery waits for the origin's word
+  bool gives_up = true;      // live
+  TimeNs gap_deadline_ns = 2 * ns_per_s;
+};
+
+class Chain {
+ public:
+  Chain(size_t window_size, ChainRules rules, ReceiverCounters& counters)
+      : rules_(rules), counters_(counters), ring_(window_size) {}
+
+  // Starts at `at`, whose predecessor has this digest.
+  void start(Seq at, const Digest& previous);
+  // The statement lies beyond the window of a live stream: what is not linked up to `last` is lost.
+  void jump(Seq last, const Digest& digest);
+
+  // A variant that is committed now. `seq` is at least start, below seen_end() + window.
+  void add(Seq seq, unsigned variant, const ChainVariant& content);
+  // [seen_end, last] is not here, though something above it is.
+  void note_missing(Seq last, TimeNs now_ns);
+  // The origin's signature covers everything up to `last`, whose digest is this. False if that
+  // contradicts another signed one.
+  bool add_word(Seq last, const Digest& digest);
+  // Moves linked_next and final_next as far as they go, gives up what is too old. False: two signed
+  // histories.
+  bool settle(TimeNs now_ns);
+
+  const ChainEntry* find(Seq seq) const {
+    const ChainEntry& entry = ring_[seq % ring_.size()];
+    return entry.is_used && entry.seq == seq ? &entry : nullptr;
+  }
+  Seq start_seq() const { return start_; }
+  Seq seen_end() const { return seen_end_; }
+  Seq linked_next() const { return linked_next_; }
+  Seq final_next() const { return final_next_; }
+  Seq covered_end() const { return covered_end_; }
+  // Delivery may go up to here.
+  Seq limit() const { return rules_.needs_final ? final_next_ : linked_next_; }
+  const Gaps& gaps() const { return gaps_; }
+  bool is_blocked() const { return !gaps_.empty() || !walks_.empty() || linked_next_ < seen_end_; }
+
+  // Given up, oldest first, not yet reported: inclusive ranges.
+  std::deque<std::pair<Seq, Seq>>& lost() { return lost_; }
+  // Present seqs whose variants all contradict the origin's word, with the digest wanted.
+  void contradicted(std::vector<Receiver::Missing>& out, size_t max) const;
+
+ private:
+  // A digest to be met: in full from a statement, its first 16 bytes from a link.
+  struct Wanted {
+    Digest digest{};
+    size_t bytes = 16;
+    bool matches(const Digest& found) const {
+      return std::equal(digest.begin(), digest.begin() + static_cast<ptrdiff_t>(bytes),
+                        found.begin());
+    }
+  };
+  struct Anchor {
+    Seq seq = 0;
+    std::optional<Link16> link;  // nothing: whatever is there
+  };
+
+  ChainEntry* entry(Seq seq) {
+    ChainEntry& found = ring_[seq % ring_.size()];
+    return found.is_used && found.seq == seq ? &found : nullptr;
+  }
+  static int matching(const ChainEntry& at, const Wanted& wanted);
+  static Wanted wanted_by(const Link16& link);
+  void contradict(ChainEntry& at, TimeNs now_ns);
+  bool walk_all(TimeNs now_ns);
+  bool walk(Seq from, Wanted wanted, TimeNs now_ns);
+  bool wait_at(Seq seq, const Wanted& wanted);
+  int fitting(const ChainEntry& at, TimeNs now_ns);
+  bool links_back(const ChainEntry& at, unsigned variant) const;
+  void link_on(TimeNs now_ns);
+  void finalise();
+  bool is_expired(Seq seq, TimeNs now_ns) const;
+  void trim_walks(TimeNs now_ns);
+  bool give_up_final(TimeNs now_ns);
+  bool give_up_linked(TimeNs now_ns);
+  void lose(Seq first, Seq last);
+  void restart_linking(Seq at, std::optional<Link16> link);
+  std::optional<Link16> wanted_at(Seq seq) const;
+
+  const ChainRules rules_;
+  ReceiverCounters& counters_;
+  std::vector<ChainEntry> ring_;  // by seq mod window
+  Gaps gaps_;
+  std::map<Seq, Wanted> walks_;  // backward walks that wait, by the seq they wait at
+  std::deque<std::pair<Seq, Seq>> lost_;
+  Anchor anchor_;
+  Seq start_ = 0;
+  Seq seen_end_ = 0;  // every seq below is here, missing, or given up
+  Seq linked_next_ = 0;
+  Seq final_next_ = 0;
+  Seq covered_end_ = 0;
+};
+
+}  // namespace chaincast::stream

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "stream/stage.hpp"
+
+namespace chaincast::stream {
+
+namespace {
+
+using stage::Drop;
+
+// Verifying second variants costs hashes that a member could make us spend: bounded per tick.
+bool take_conflict_budget(Stream& stream) noexcept {
+  stream.conflicts.fetch_add(1, std::memory_order_relaxed);
+  if (stream.conflict_budget.load(std::memory_order_relaxed) <= 0) return false;
+  return stream.conflict_budget.fetch_sub(1, std::memory_order_relaxed) > 0;
+}
+
+Drop judge_probe(stage::Frame& frame, WorkerShare& share) noexcept {
+  switch (frame.stream->window->probe(frame.seq, frame.tag48)) {
+    case dedup::Probe::fresh:
+      return Drop::count_;
+    case dedup::Probe::duplicate:
+      share.duplicates.add();
+      return Drop::duplicate;
+    case dedup::Probe::stale:
+      return Drop::stale;
+    case dedup::Probe::ahead:
+      return Drop::ahead;
+    case dedup::Probe::conflict:
+      break;
+  }
+  if (!take_conflict_budget(*frame.stream)) return Drop::conflict;
+  frame.is_conflict = true;
+  return Drop::count_;
+}
+
+Drop judge_commit(stage::Frame& frame, WorkerShare& share) noexcept {
+  dedup::Window& window = *frame.stream->window;
+  auto result = window.commit(frame.seq, frame.tag48, frame.digest, frame.bytes, frame.length,
+                              frame.is_conflict);
+  if (result.outcome == dedup::Commit::refused && !frame.is_conflict &&
+      take_conflict_budget(*frame.stream)) {
+    // Probed fresh, but another variant won the slot meanwhile.
+    result = window.commit(frame.seq, frame.tag48, frame.digest, frame.bytes, frame.length, true);
+  }
+  switch (result.outcome) {
+    case dedup::Commit::committed:
+    case dedup::Commit::second:
+      return result.contradicts_previous && result.previous_is_final ? Drop::bad_link
+                                                                     : Drop::count_;
+    case dedup::Commit::duplicate:
+      share.duplicates.add();
+      return Drop::duplicate;
+    case dedup::Commit::stale:
+      return Drop::stale;
+    case dedup::Commit::ahead:
+      return Drop::ahead;
+    case dedup::Commit::refused:
+      break;
+  }
+  return Drop::conflict;
+}
+
+}  // namespace
+
+void probe(stage::Burst& burst) noexcept {
+  for (unsigned i = 0; i < burst.frame_count; ++i) {
+    burst.frames[i].stream->window->prefetch(burst.frames[i].seq);
+  }
+  burst.filter_frames([&](unsigned i) {
+    stage::Frame& frame = burst.frames[i];
+    return judge_probe(frame, frame.stream->shares[burst.worker]);
+  });
+}
+
+void commit(stage::Burst& burst) noexcept {
+  // Windows to move: neighbouring frames mostly share a stream, so a short list suffices; a stream
+  // that does not fit is moved at once.
+  std::array<Stream*, 16> touched;
+  unsigned touched_count = 0;
+  burst.filter_frames([&](unsigned i) {
+    stage::Frame& frame = burst.frames[i];
+    const Drop reason = judge_commit(frame, frame.stream->shares[burst.worker]);
+    bool listed = false;
+    for (unsigned t = touched_count; t-- > 0 && !listed;) listed = touched[t] == frame.stream;
+    if (!listed) {
+      if (touched_count < touched.size()) {
+        touched[touched_count++] = frame.stream;
+      } else {
+        frame.stream->window->advance();
+      }
+    }
+    return reason;
+  });
+  for (unsigned t = 0; t < touched_count; ++t) touched[t]->window->advance();
+}
+
+}  // namespace chaincast::stream
