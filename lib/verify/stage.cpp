@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "verify/stage.hpp"
+
+#include "stream/stream.hpp"
+
+namespace chaincast::verify {
+
+namespace {
+
+bool is_cut_through(wire::Suite suite) noexcept {
+  return suite == wire::Suite::sha256_gmac_ct || suite == wire::Suite::sha256_gcm_ct;
+}
+
+}  // namespace
+
+void Verify::process(stage::Burst& burst) noexcept {
+  for (unsigned i = 0; i < burst.frame_count; ++i) {
+    const stage::Frame& frame = burst.frames[i];
+    crypto::FrameJob& job = jobs_[i];
+    // classify has seen this key in this burst, and keys are retired after a grace period only.
+    job.key = frame.stream->key_of(frame.epoch);
+    job.frame = frame.bytes;
+    job.frame_bytes = frame.length;
+    job.ok = false;
+    job.want_digest = job.key != nullptr && !is_cut_through(job.key->suite);
+    if (job.key == nullptr) job.frame_bytes = 0;
+  }
+  engine_.verify({jobs_.data(), burst.frame_count});
+  burst.filter_frames([&](unsigned i) {
+    stage::Frame& frame = burst.frames[i];
+    if (!jobs_[i].ok) {
+      frame.stream->bad_tags.fetch_add(1, std::memory_order_relaxed);
+      return stage::Drop::tag;
+    }
+    frame.digest = jobs_[i].want_digest ? jobs_[i].digest : Digest{};
+    return stage::Drop::count_;
+  });
+}
+
+}  // namespace chaincast::verify
