@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "fanout/bundle.hpp"
+#include "fanout/copy.hpp"
+#include "fanout/outbox.hpp"
+#include "fanout/stage.hpp"
+
+// The parts of a Fanout; made once at start, used by one worker. Private to the module.
+namespace chaincast::fanout {
+
+struct Fanout::Impl {
+  explicit Impl(const FanoutConfig& c)
+      : config(c),
+        bundler(c.payloads),
+        copier(c.headers, c.payloads),
+        outbox(c.worker, c.tx_inflight_max) {}
+
+  void copy_to(const Peer& peer, bool is_priority, std::span<Outgoing> datagrams, TimeNs now_ns,
+               Losses& losses) noexcept;
+  stage::Drop judge(const Outgoing& out, const Peer& peer, const Exit& exit) const noexcept;
+  unsigned admit(const Peer& peer, const Exit& exit, bool is_priority, TimeNs now_ns,
+                 std::span<Outgoing*> wanted, Losses& losses) noexcept;
+
+  const FanoutConfig config;
+  Bundler bundler;
+  Copier copier;
+  Outbox outbox;
+};
+
+}  // namespace chaincast::fanout

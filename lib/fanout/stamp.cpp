@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "fanout/stamp.hpp"
+
+#include <immintrin.h>
+
+#include "base/assert.hpp"
+
+namespace chaincast::fanout {
+
+namespace {
+
+uint32_t load16(const uint8_t* p) noexcept {
+  uint16_t v;
+  std::memcpy(&v, p, 2);
+  return v;
+}
+
+uint32_t load32(const uint8_t* p) noexcept {
+  uint32_t v;
+  std::memcpy(&v, p, 4);
+  return v;
+}
+
+uint32_t small_sum(const uint8_t* data, size_t bytes) noexcept {
+  uint64_t sum = 0;
+  size_t i = 0;
+  for (; i + 4 <= bytes; i += 4) sum += load32(data + i);
+  if (i + 2 <= bytes) {
+    sum += load16(data + i);
+    i += 2;
+  }
+  if (i < bytes) sum += data[i];
+  return fold_sum(sum);
+}
+
+}  // namespace
+
+uint32_t payload_sum(const uint8_t* data, size_t bytes) noexcept {
+  // 32-bit words in 64-bit lanes: no carry is lost, and the fold is exact at the end.
+  const __m256i low_half = _mm256_set1_epi64x(0xffffffff);
+  __m256i even = _mm256_setzero_si256();
+  __m256i odd = _mm256_setzero_si256();
+  size_t i = 0;
+  for (; i + 32 <= bytes; i += 32) {
+    const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(data + i));
+    even = _mm256_add_epi64(even, _mm256_and_si256(words, low_half));
+    odd = _mm256_add_epi64(odd, _mm256_srli_epi64(words, 32));
+  }
+  alignas(32) std::array<uint64_t, 4> lanes;
+  _mm256_store_si256(reinterpret_cast<__m256i*>(lanes.data()), _mm256_add_epi64(even, odd));
+  const uint64_t sum = lanes[0] + lanes[1] + lanes[2] + lanes[3];
+  return fold_sum(uint64_t{fold_sum(sum)} + small_sum(data + i, bytes - i));
+}
+
+HeaderPlan::HeaderPlan(const port::Destination& to, bool udp_offload, bool ipv4_offload) noexcept
+    : header_bytes_(to.header_bytes),
+      reach_bytes_(to.header_bytes + wire::hop_header_bytes <= 64 ? 64 : reach_max_bytes),
+      l3_bytes_(to.l3_bytes),
+      is_ipv6_(to.l3_bytes == 40) {
+  if (header_bytes_ == 0) return;
+  CC_ASSERT(header_bytes_ == to.l2_bytes + to.l3_bytes + 8u);
+  CC_ASSERT(header_bytes_ <= to.header.size());
+  uint8_t* const header = image_.data() + reach_max_bytes - wire::hop_header_bytes - header_bytes_;
+  std::memcpy(header, to.header.data(), header_bytes_);
+  uint8_t* const ip = header + to.l2_bytes;
+  uint8_t* const udp = ip + to.l3_bytes;
+  std::memset(udp + 4, 0, 4);
+  if (is_ipv6_) {
+    pseudo_sum_ = small_sum(ip + 8, 32);
+  } else {
+    std::memset(ip + 2, 0, 2);
+    std::memset(ip + 10, 0, 2);
+    pseudo_sum_ = small_sum(ip + 12, 8);
+    ip_sum_ = small_sum(ip, to.l3_bytes);
+  }
+  pseudo_sum_ += __builtin_bswap16(17);  // the protocol number
+  ports_sum_ = small_sum(udp, 4);
+  software_udp_ = !udp_offload;
+  software_ipv4_ = !is_ipv6_ && !ipv4_offload;
+  if (udp_offload) ol_flags_ |= RTE_MBUF_F_TX_UDP_CKSUM;
+  if (ipv4_offload && !is_ipv6_) ol_flags_ |= RTE_MBUF_F_TX_IP_CKSUM;
+  if (ol_flags_ != 0) ol_flags_ |= is_ipv6_ ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
+  tx_offload_ = rte_mbuf_tx_offload(to.l2_bytes, to.l3_bytes, 0, 0, 0, 0, 0);
+}
+
+}  // namespace chaincast::fanout
