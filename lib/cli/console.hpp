@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <poll.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/clock.hpp"
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "ops/ops.hpp"
+
+// The two sides of a console: `Service` is what a node offers to whoever commands it, `Console` is
+// a way in (drivers/console/unix, drivers/console/terminal). Consoles own sockets and terminals;
+// the node's control loop polls their descriptors and calls them. Everything here runs on the
+// node's control thread; nothing here blocks.
+namespace chaincast::cli {
+
+// ---- the node's side --------------------------------------------------------------------------
+
+enum class PublishState : uint8_t {
+  accepted,  // the node owns the object now
+  busy,      // no room yet: offer the same object again; consoles hold back their client
+  failed,    // never will be: `message` says why
+};
+
+struct PublishResult {
+  PublishState state = PublishState::failed;
+  StreamId stream;    // accepted: where it went
+  Seq first_seq = 0;  // accepted: its first frame, or 0 where the node packs it later
+  std::string message;
+};
+
+struct StreamInfo {
+  StreamId stream;  // of the newest incarnation
+  uint32_t object_bytes_max = 0;
+  bool can_publish = false;
+};
+
+// One whole object, in the stream's order. `object` is valid during the call only.
+struct Delivered {
+  StreamId stream;
+  Seq first_seq = 0;  // frames that carried it
+  Seq last_seq = 0;
+  ByteSpan object;
+};
+
+using SubscriptionId = uint64_t;
+
+// Receives one subscription's objects. The node calls it on the control thread, never inside
+// Service::subscribe or unsubscribe, and never after unsubscribe returned.
+class Subscriber {
+ public:
+  virtual ~Subscriber() = default;
+  // False: full, ask again with the same object. The node keeps it in its bounded delivery queue;
+  // what that queue gives up is reported by on_lost.
+  virtual bool on_object(const Delivered& delivered) = 0;
+  // Frames first..last will never be delivered here, for whatever reason. Never refused; comes
+  // before any later object of that stream.
+  virtual void on_lost(StreamId stream, Seq first, Seq last) = 0;
+  // No more will come: the stream was removed or the node stops.
+  virtual void on_closed(const std::string& reason) = 0;
+};
+
+class Service {
+ public:
+  virtual ~Service() = default;
+  // One command of the operations table.
+  virtual ops::Reply run(std::string_view line) = 0;
+  // What may follow `line` (ops::Table::complete with live names).
+  virtual std::vector<std::string> complete(std::string_view line) = 0;
+  // Name, node id, version, uptime, state: what `chaincastctl status` prints.
+  virtual ops::Json status() = 0;
+  // Streams go by their configured name.
+  virtual Result<StreamInfo> stream(std::string_view name) = 0;
+  virtual PublishResult publish(std::string_view stream, ByteSpan object) = 0;
+  // Every object of that stream from now on, of all its incarnations. `subscriber` outlives the
+  // subscription.
+  virtual Result<SubscriptionId> subscribe(std::string_view stream, Subscriber* subscriber) = 0;
+  virtual void unsubscribe(SubscriptionId subscription) = 0;
+};
+
+// ---- the console's side -----------------------------------------------------------------------
+
+// The control loop, each turn:
+//   fds.clear(); console.add_poll_fds(fds); poll(fds, until console.wake_at_ns());
+//   console.on_ready(fds, now);
+class Console {
+ public:
+  virtual ~Console() = default;
+  // Appends the descriptors to wait for, with their events.
+  virtual void add_poll_fds(std::vector<pollfd>& fds) const = 0;
+  // When on_ready must be called even if nothing is ready: a withheld publish is offered again, a
+  // stalled client is dismissed. time_never if nothing waits.
+  virtual TimeNs wake_at_ns() const = 0;
+  // `fds` is what add_poll_fds appended, `revents` filled in by poll (all zero is allowed). May
+  // call the Service. Bounded work per call: at most one command or 64 objects per client.
+  virtual void on_ready(std::span<const pollfd> fds, TimeNs now_ns) = 0;
+  // For `show consoles`: clients, refusals, losses.
+  virtual ops::Json describe() const = 0;
+};
+
+}  // namespace chaincast::cli
