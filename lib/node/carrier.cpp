@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "node/carrier.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace chaincast::node {
+
+namespace {
+
+constexpr TimeNs housekeeping_interval_ns = 10 * ns_per_ms;
+constexpr TimeNs forget_after_ns = 60 * ns_per_s;
+constexpr int32_t conflict_budget_per_tick = 16;
+constexpr unsigned own_frames_per_poll_max = 1024;
+constexpr unsigned frames_per_poll_max = 2048;
+constexpr size_t forgotten_max = 4096;
+
+}  // namespace
+
+// Receiver to subscribers of the resource.
+class Carrier::Sink final : public stream::Sink {
+ public:
+  Sink(Delivery& delivery, StreamId stream) : delivery_(delivery), stream_(stream) {}
+  bool on_object(const stream::Object& object) override { return delivery_.offer(stream_, object); }
+  void on_lost(Seq first, Seq last) override { delivery_.lost(stream_, first, last); }
+
+ private:
+  Delivery& delivery_;
+  StreamId stream_;
+};
+
+Carrier::Carrier(CarrierConfig config, Plane& plane, Mailer& mailer, rcu::Retirer& retirer,
+                 const crypto::Toolbox& toolbox, std::unique_ptr<crypto::FrameEngine> engine,
+                 const crypto::Signer& signer, Log log)
+    : config_(std::move(config)),
+      plane_(plane),
+      mailer_(mailer),
+      retirer_(retirer),
+      toolbox_(toolbox),
+      engine_(std::move(engine)),
+      signer_(signer),
+      log_(std::move(log)) {}
+
+Carrier::~Carrier() {
+  while (!carried_.empty()) forget(carried_.begin()->first);
+}
+
+// ---- configuration --------------------------------------------------------------------------
+
+Status Carrier::add(const StreamConfig& config, const identity::SecretFile& secret, TimeNs now_ns) {
+  if (resources_.count(config.name) != 0) {
+    return error(ErrorCode::exists,
+                 fmt::format("stream {}: configured already; remove it first", config.name));
+  }
+  if (config.publish && secret.kind != identity::SecretFile::Kind::full) {
+    return error(ErrorCode::refused,
+                 fmt::format("stream {}: cannot publish with a relay secret; use the full secret",
+                             config.name));
+  }
+  auto resource = std::make_unique<Resource>(
+      Resource{config, identity::stream_secrets(toolbox_, secret),
+               Delivery(config.keeping == wire::Keeping::kept), StreamId{}});
+  if (config.publish) {
+    if (Status started = start_origin(config.name, *resource, now_ns); !started) return started;
+  }
+  resources_[config.name] = std::move(resource);
+  return {};
+}
+
+Status Carrier::start_origin(const std::string& name, Resource& resource, TimeNs now_ns) {
+  stream::OriginConfig config;
+  config.descriptor = descriptor_of(resource.config);
+  config.descriptor.network = config_.network;
+  config.descriptor.created_unix_s = static_cast<uint32_t>(time(nullptr));
+  config.pack_wait_ns = resource.config.pack_wait_us * ns_per_us;
+  auto origin =
+      stream::Origin::create(config, toolbox_, signer_, *engine_, resource.secrets, now_ns);
+  if (!origin)
+    return error(origin.error().code, fmt::format("stream {}: {}", name, origin.error().message));
+  const stream::SignedDescriptor descriptor{(*origin)->descriptor(),
+                                            (*origin)->encoded_descriptor(),
+                                            (*origin)->descriptor_digest(), (*origin)->id()};
+  auto carried = carry(descriptor, resource, std::move(*origin), now_ns);
+  if (!carried) return carried.error();
+  resource.own = descriptor.id;
+  return {};
+}
+
+Status Carrier::remove(const std::string& name, TimeNs now_ns) {
+  const auto found = resources_.find(name);
+  if (found == resources_.end()) {
+    return error(ErrorCode::not_found,
+                 fmt::format("stream {}: not configured; `show streams` lists the names", name));
+  }
+  std::vector<StreamId> gone;
+  for (auto& [id, carried] : carried_) {
+    if (carried->resource != name) continue;
+    if (carried->origin) {
+      carried->origin->end(now_ns, [&](ByteSpan frame, const Digest& digest) {
+        mailer_.send_own(id, frame, digest);
+      });
+    }
+    gone.push_back(id);
+  }
+  mailer_.flush();
+  for (StreamId id : gone) forget(id);
+  retirer_.flush();
+  found->second->delivery.close("the stream was removed");
+  resources_.erase(found);
+  return {};
+}
+
+Result<Carried*> Carrier::carry(const stream::SignedDescriptor& descriptor, Resource& resource,
+                                std::unique_ptr<stream::Origin> origin, TimeNs now_ns) {
+  auto window = dedup::Window::create(stream::window_config(descriptor.descriptor));
+  if (!window) return window.error();
+  auto key = stream::make_frame_key(descriptor, 0, resource.secrets, toolbox_, *engine_);
+  if (!key) return key.error();
+
+  auto shared = std::make_shared<stream::Stream>();
+  shared->descriptor = descriptor.descriptor;
+  shared->encoded = descriptor.encoded;
+  shared->descriptor_digest = descriptor.digest;
+  shared->id = descriptor.id;
+  shared->name = descriptor.descriptor.resource;
+  shared->frame_bytes_max =
+      static_cast<uint16_t>(descriptor.descriptor.payload_bytes_max + wire::frame_header_bytes);
+  shared->is_priority = descriptor.descriptor.carries_routes;
+  shared->is_own = origin != nullptr;
+  shared->window = std::move(*window);
+  shared->keys_owned[0] = std::move(*key);
+  shared->keys[0].key.store(shared->keys_owned[0].get(), std::memory_order_release);
+
+  auto carried = std::make_unique<Carried>();
+  carried->stream = shared;
+  carried->origin = std::move(origin);
+  carried->resource = descriptor.descriptor.resource;
+  carried->quiet_since_ns = now_ns;
+  stream::ReceiverConfig receiver;
+  receiver.gap_deadline_ns = resource.config.gap_deadline_ms * ns_per_ms;
+  receiver.is_own = shared->is_own;
+  stream::Stream* raw = shared.get();
+  carried->receiver = stream::Receiver::create(
+      receiver, shared->descriptor, shared->descriptor_digest, *shared->window, toolbox_, *engine_,
+      [raw](Epoch epoch) { return raw->key_of(epoch); });
+  carried->repair =
+      repair::Repair::create(config_.repair, shared->id, shared->descriptor, *carried->receiver,
+                             *shared->window, shared->is_own, config_.seed ^ shared->id.value);
+  if (shared->is_own) carried->receiver->start_at_descriptor(now_ns);
+  if (!plane_.streams.insert(shared)) {
+    return error(ErrorCode::refused,
+                 fmt::format("stream {}: this node carries {} streams already; remove some",
+                             shared->name, carried_.size()));
+  }
+  Carried* out = carried.get();
+  carried_[shared->id] = std::move(carried);
+  for (uint32_t peer : peering_->peers_up()) meet(*out, peer, now_ns);
+  return out;
+}
+
+void Carrier::forget(StreamId id) {
+  const auto found = carried_.find(id);
+  if (found == carried_.end()) return;
+  plane_.streams.remove(id, retirer_);
+  retirer_.retire_shared(found->second->stream);
+  carried_.erase(found);
+  if (forgotten_.size() >= forgotten_max) forgotten_.erase(forgotten_.begin());
+  forgotten_.insert(id);
+}
+
+// Streams that ended or were superseded, once nothing moves in them any more.
+void Carrier::forget_quiet(TimeNs now_ns) {
+  std::vector<StreamId> gone;
+  for (auto& [id, carried] : carried_) {
+    const Seq seen = carried->stream->window->committed_end();
+    if (seen != carried->quiet_seq) {
+      carried->quiet_seq = seen;
+      carried->quiet_since_ns = now_ns;
+    }
+    const bool is_over = carried->receiver->status().is_ended || carried->is_superseded;
+    if (is_over && !carried->origin && now_ns - carried->quiet_since_ns > forget_after_ns) {
+      gone.push_back(id);
+    }
+  }
+  for (StreamId id : gone) {
+    log_(fmt::format("stream {} {}: over, forgotten", carried_.at(id)->resource, id.hex()));
+    forget(id);
+  }
+}
+
+size_t Carrier::memory_bytes() const {
+  size_t total = 0;
+  for (const auto& [id, carried] : carried_) total += carried->stream->window->memory_bytes();
+  return total;
+}
+
+// ---- polling --------------------------------------------------------------------------------
+
+void Carrier::poll_origin(Carried& carried, TimeNs now_ns) {
+  const StreamId id = carried.stream->id;
+  const size_t room = std::min<size_t>(mailer_.own_room(id), own_frames_per_poll_max);
+  carried.origin->poll(now_ns, static_cast<unsigned>(room),
+                       [&](ByteSpan frame, const Digest& digest) {
+                         if (mailer_.send_own(id, frame, digest)) {
+                           ++counters_.own_frames;
+                         } else {
+                           ++counters_.own_lost;
+                         }
+                       });
+}
+
+bool Carrier::poll(TimeNs now_ns) {
+  bool is_busy = false;
+  for (auto& [id, carried] : carried_) {
+    if (carried->origin) poll_origin(*carried, now_ns);
+    const auto resource = resources_.find(carried->resource);
+    if (resource == resources_.end()) continue;
+    Sink sink(resource->second->delivery, id);
+    is_busy |= carried->receiver->poll(now_ns, frames_per_poll_max, &sink);
+    repair::RepairOutput out;
+    if (carried->repair->next_timer_ns() <= now_ns) carried->repair->tick(now_ns, out);
+    send(id, out);
+  }
+  if (now_ns >= next_housekeeping_ns_) {
+    next_housekeeping_ns_ = now_ns + housekeeping_interval_ns;
+    for (auto& [id, carried] : carried_) {
+      carried->stream->conflict_budget.store(conflict_budget_per_tick, std::memory_order_relaxed);
+      repeat_descriptors(*carried, now_ns);
+    }
+    for (auto& [name, resource] : resources_) resource->delivery.flush();
+    forget_quiet(now_ns);
+  }
+  return is_busy;
+}
+
+TimeNs Carrier::next_timer_ns(TimeNs now_ns) const {
+  TimeNs next = next_housekeeping_ns_;
+  for (const auto& [id, carried] : carried_) {
+    next = std::min({next, carried->receiver->next_timer_ns(), carried->repair->next_timer_ns()});
+    if (carried->origin) next = std::min(next, carried->origin->next_timer_ns());
+    // Workers commit without telling: frames are looked for every millisecond.
+    next = std::min(next, now_ns + ns_per_ms);
+  }
+  return next;
+}
+
+void Carrier::end(TimeNs now_ns) {
+  for (auto& [id, carried] : carried_) {
+    if (!carried->origin) continue;
+    const StreamId stream = id;
+    carried->origin->end(now_ns, [&](ByteSpan frame, const Digest& digest) {
+      mailer_.send_own(stream, frame, digest);
+    });
+  }
+  for (auto& [name, resource] : resources_) resource->delivery.flush();
+}
+
+void Carrier::set_repair(bool enabled) {
+  config_.repair.enabled = enabled;
+  for (auto& [id, carried] : carried_) carried->repair->set_enabled(enabled);
+}
+
+// ---- publish and subscribe ------------------------------------------------------------------
+
+cli::PublishResult Carrier::publish(std::string_view name, ByteSpan object) {
+  cli::PublishResult result;
+  const auto found = resources_.find(name);
+  const auto own = found == resources_.end() ? carried_.end() : carried_.find(found->second->own);
+  if (own == carried_.end() || !own->second->origin) {
+    result.message =
+        found == resources_.end()
+            ? fmt::format("stream {}: not configured; `show streams` lists the names", name)
+            : fmt::format("stream {}: this node is not its origin; set publish = true", name);
+    return result;
+  }
+  auto taken = own->second->origin->publish(object);
+  if (!taken) {
+    result.message = fmt::format("stream {}: {}", name, taken.error().message);
+    return result;
+  }
+  result.state = *taken ? cli::PublishState::accepted : cli::PublishState::busy;
+  result.stream = own->first;
+  return result;
+}
+
+Result<cli::StreamInfo> Carrier::info(std::string_view name) const {
+  const auto found = resources_.find(name);
+  if (found == resources_.end()) {
+    return error(ErrorCode::not_found,
+                 fmt::format("stream {}: not configured; `show streams` lists the names", name));
+  }
+  cli::StreamInfo info;
+  info.object_bytes_max = found->second->config.object_bytes_max;
+  info.can_publish = found->second->own.value != 0;
+  info.stream = found->second->own;
+  for (const auto& [id, carried] : carried_) {
+    if (info.stream.value == 0 && carried->resource == name && !carried->is_superseded) {
+      info.stream = id;
+    }
+  }
+  return info;
+}
+
+Result<cli::SubscriptionId> Carrier::subscribe(std::string_view name, cli::Subscriber* subscriber) {
+  const auto found = resources_.find(name);
+  if (found == resources_.end()) {
+    return error(ErrorCode::not_found,
+                 fmt::format("stream {}: not configured; `show streams` lists the names", name));
+  }
+  const cli::SubscriptionId id = next_subscription_++;
+  found->second->delivery.add(id, subscriber);
+  return id;
+}
+
+void Carrier::unsubscribe(cli::SubscriptionId subscription) {
+  for (auto& [name, resource] : resources_) {
+    if (resource->delivery.remove(subscription)) return;
+  }
+}
+
+}  // namespace chaincast::node

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <vector>
+
+#include "node/node.hpp"
+#include "ops/ops.hpp"
+
+// The operations of a node, by help section. Handlers run on the control thread; `node` is
+// not touched before (the reference is generated without one).
+namespace chaincast::node {
+
+std::vector<ops::Operation> control_operations(Node* node);
+std::vector<ops::Operation> display_operations(Node* node);
+std::vector<ops::Operation> config_operations(Node* node);
+std::vector<ops::Operation> port_operations(Node* node);
+std::vector<ops::Operation> peer_operations(Node* node);
+std::vector<ops::Operation> stream_operations(Node* node);
+
+}  // namespace chaincast::node

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/core.h>
+
+#include "node/commands.hpp"
+
+namespace chaincast::node {
+
+namespace {
+
+using ops::Access;
+using ops::Argument;
+using ops::Arguments;
+using ops::ArgumentType;
+using ops::Json;
+using ops::Operation;
+using ops::Reply;
+
+Json peer_row(Node& node, uint32_t peer) {
+  const Peering& peering = node.peering();
+  const hop::LinkStatus& status = peering.status(peer);
+  const Peering::Traffic traffic = peering.traffic(peer);
+  const TimeNs now = node.now_ns();
+  uint64_t lost = 0;
+  for (size_t i = 0; i < stage::drop_count; ++i) {
+    lost += peering.drops(peer, static_cast<stage::Drop>(i));
+  }
+  std::string state = to_text(status.state);
+  std::string detail = status.detail;
+  if (!peering.is_up(peer) && !peering.next_hop_problem(peer).empty()) {
+    state = "unresolved";
+    detail = peering.next_hop_problem(peer);
+  }
+  Json row{{"name", peering.name(peer)},
+           {"state", state},
+           {"address", port::to_text(peering.settings(peer).link.remote)},
+           {"node", status.node == NodeId{} ? "" : status.node.hex()}};
+  row["last_heard_ms"] = status.last_heard_ns == 0
+                             ? Json(nullptr)
+                             : Json((now - std::min(now, status.last_heard_ns)) / ns_per_ms);
+  row["rtt_us"] = status.rtt_ns == 0 ? Json(nullptr) : Json(status.rtt_ns / ns_per_us);
+  row["mtu_bytes"] = status.mtu_bytes;
+  row["loss_percent"] = status.loss * 100;
+  row["version"] = status.version;
+  row["sessions"] = status.sessions;
+  row["check"] = !status.check_off;
+  row["rate_bits_per_s"] = peering.settings(peer).rate_bytes_per_s * 8;
+  row["tx_datagrams"] = traffic.tx_datagrams;
+  row["tx_frames"] = traffic.tx_frames;
+  row["tx_bytes"] = traffic.tx_bytes;
+  row["tx_dropped_copies"] = lost;
+  row["rx_datagrams"] = traffic.rx_datagrams;
+  row["rx_bytes"] = traffic.rx_bytes;
+  row["rx_lost"] = traffic.rx_lost;
+  row["detail"] = detail;
+  return row;
+}
+
+Reply show_peers(Node& node, const Arguments& arguments) {
+  const std::string which = arguments.text("peer", "all");
+  Json rows = Json::array();
+  for (uint32_t peer : node.peering().peers()) {
+    if (which == "all" || which == node.peering().name(peer)) rows.push_back(peer_row(node, peer));
+  }
+  if (rows.empty() && which != "all") return node.peering().find(which).error();
+  return Json{{"peers", rows}};
+}
+
+Reply show_peer_drops(Node& node, const Arguments& arguments) {
+  auto peer = node.peering().find(arguments.text("peer"));
+  if (!peer) return peer.error();
+  Json rows = Json::array();
+  for (size_t i = 0; i < stage::drop_count; ++i) {
+    const auto reason = static_cast<stage::Drop>(i);
+    const uint64_t count = node.peering().drops(*peer, reason);
+    if (count > 0) {
+      rows.push_back({{"reason", std::string(stage::drop_text(reason).name)}, {"copies", count}});
+    }
+  }
+  return Json{{"peer", arguments.text("peer")}, {"drops", rows}};
+}
+
+Reply show_links(Node& node) {
+  const hop::LinkCounters& c = node.peering().links().counters();
+  return Json{{"malformed", c.malformed},         {"unknown_address", c.unknown_address},
+              {"over_budget", c.over_budget},     {"bad_mac", c.bad_mac},
+              {"reflected", c.reflected},         {"wrong_node", c.wrong_node},
+              {"wrong_version", c.wrong_version}, {"unexpected", c.unexpected},
+              {"no_session", c.no_session},       {"bad_seal", c.bad_seal},
+              {"replayed", c.replayed},           {"unsupported", c.unsupported},
+              {"no_link_id", c.no_link_id}};
+}
+
+Reply add_peer(Node& node, const Arguments& arguments) {
+  auto address = port::parse_endpoint(arguments.text("address"));
+  if (!address) return address.error();
+  PeerConfig config;
+  config.name = arguments.text("peer");
+  config.address = *address;
+  config.secret_file = arguments.text("secret");
+  config.rate_bits_per_s = arguments.number("rate", 0);
+  config.check = arguments.text("check", "on") == "on";
+  config.port = arguments.text("port");
+  if (config.port.empty()) {
+    if (node.ports().size() != 1) {
+      return error(ErrorCode::invalid,
+                   fmt::format("peer {}: this node has {} ports; say which one with `port NAME`",
+                               config.name, node.ports().size()));
+    }
+    config.port = node.ports().front()->config.name;
+  }
+  if (Status added = node.add_peer(config); !added) return added.error();
+  return Json{{"added", config.name}};
+}
+
+// The answer comes with a later keepalive; the reply states the newest measurement.
+Reply ping(Node& node, const Arguments& arguments) {
+  auto peer = node.peering().find(arguments.text("peer"));
+  if (!peer) return peer.error();
+  const bool sent = node.peering().ping(*peer, node.now_ns());
+  const hop::LinkStatus& status = node.peering().status(*peer);
+  if (!sent) {
+    return error(ErrorCode::refused, fmt::format("peer {}: link is {}; `show peers` says why",
+                                                 arguments.text("peer"), to_text(status.state)));
+  }
+  return Json{{"peer", arguments.text("peer")},
+              {"state", to_text(status.state)},
+              {"rtt_us", status.rtt_ns / ns_per_us},
+              {"rtt_min_us", status.rtt_min_ns / ns_per_us}};
+}
+
+Argument positional(const char* name, ArgumentType type, const char* help) {
+  Argument argument;
+  argument.name = name;
+  argument.type = type;
+  argument.help = help;
+  return argument;
+}
+
+Argument keyword(const char* name, ArgumentType type, const char* help, bool optional) {
+  Argument argument = positional(name, type, help);
+  argument.keyword = name;
+  argument.optional = optional;
+  return argument;
+}
+
+std::vector<Operation> change_operations(Node* node) {
+  const auto one = positional("peer", ArgumentType::peer, "peer name");
+  auto rate = positional("rate", ArgumentType::number, "0: unlimited");
+  rate.unit = "bit/s";
+  auto rate_keyword = rate;
+  rate_keyword.keyword = "rate";
+  rate_keyword.optional = true;
+  auto check = keyword("check", ArgumentType::choice, "link check", true);
+  check.choices = {"on", "off"};
+  return {
+      {"add peer",
+       "peers",
+       {positional("peer", ArgumentType::word, "name of the new peer"),
+        positional("address", ArgumentType::word, "ADDRESS:PORT of its lane 0"),
+        keyword("secret", ArgumentType::file, "file of the link secret", false),
+        keyword("port", ArgumentType::port, "fabric port to reach it by", true), rate_keyword,
+        check},
+       Access::write,
+       "Add a peer while traffic runs",
+       [node](const Arguments& a) { return add_peer(*node, a); }},
+      {"remove peer",
+       "peers",
+       {one},
+       Access::write,
+       "Say goodbye to a peer and forget it",
+       [node](const Arguments& a) -> Reply {
+         if (Status removed = node->remove_peer(a.text("peer")); !removed) return removed.error();
+         return Json{{"removed", a.text("peer")}};
+       }},
+      {"set peer rate",
+       "peers",
+       {one, rate},
+       Access::write,
+       "Limit what is sent to a peer",
+       [node](const Arguments& a) -> Reply {
+         const uint64_t bits = a.number("rate");
+         if (Status set = node->peering().set_rate(a.text("peer"), bits / 8); !set) {
+           return set.error();
+         }
+         for (PeerConfig& peer : node->config().peers) {
+           if (peer.name == a.text("peer")) peer.rate_bits_per_s = bits;
+         }
+         return Json{{"peer", a.text("peer")}, {"rate_bits_per_s", bits}};
+       }},
+  };
+}
+
+}  // namespace
+
+std::vector<Operation> peer_operations(Node* node) {
+  auto any = positional("peer", ArgumentType::peer, "peer name or all");
+  any.allows_all = true;
+  any.optional = true;
+  const auto one = positional("peer", ArgumentType::peer, "peer name");
+  std::vector<Operation> operations = {
+      {"show peers",
+       "peers",
+       {any},
+       Access::read,
+       "State, last heard, round trip, MTU, loss and traffic of each peer",
+       [node](const Arguments& a) { return show_peers(*node, a); }},
+      {"show peer drops",
+       "peers",
+       {one},
+       Access::read,
+       "Copies lost for one peer, by reason",
+       [node](const Arguments& a) { return show_peer_drops(*node, a); }},
+      {"show links",
+       "peers",
+       {},
+       Access::read,
+       "What was refused on the links' control path",
+       [node](const Arguments&) { return show_links(*node); }},
+      {"ping",
+       "peers",
+       {one},
+       Access::read,
+       "Measure the round trip to a peer",
+       [node](const Arguments& a) { return ping(*node, a); }},
+  };
+  for (Operation& change : change_operations(node)) operations.push_back(std::move(change));
+  return operations;
+}
+
+}  // namespace chaincast::node

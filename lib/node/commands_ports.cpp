@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/core.h>
+
+#include "node/commands.hpp"
+
+namespace chaincast::node {
+
+namespace {
+
+using ops::Access;
+using ops::Argument;
+using ops::Arguments;
+using ops::ArgumentType;
+using ops::Json;
+using ops::Operation;
+using ops::Reply;
+
+using Row = Json (*)(const Node::PortRecord& record);
+
+Json info_row(const Node::PortRecord& record) {
+  const port::Info info = record.port->info();
+  const port::Capabilities c = record.port->capabilities();
+  Json addresses = Json::array();
+  for (const Endpoint& address : info.addresses) addresses.push_back(port::to_text(address));
+  return {{"port", record.id},
+          {"name", record.config.name},
+          {"driver", info.driver},
+          {"device", info.device},
+          {"role", info.role == port::Role::fabric ? "fabric" : "edge"},
+          {"state", !record.is_started ? "stopped"
+                    : info.is_up       ? "up"
+                                       : "link down"},
+          {"mac", info.mac},
+          {"addresses", addresses},
+          {"udp_port", info.udp_port},
+          {"mtu_bytes", c.mtu_bytes},
+          {"rx_queues", c.rx_queues},
+          {"tx_queues", c.tx_queues},
+          {"steers_ports", c.steers_ports},
+          {"copy", c.shared_segments ? "shared" : "linear"},
+          {"copybreak_bytes", c.copybreak_bytes},
+          {"udp_checksum", c.udp_checksum ? "hardware" : "software"},
+          {"ipv4_checksum", c.ipv4_checksum ? "hardware" : "software"},
+          {"numa_node", info.numa_node}};
+}
+
+Json summary_row(const Node::PortRecord& record) {
+  const port::Info info = record.port->info();
+  return {{"port", record.id},
+          {"name", record.config.name},
+          {"driver", info.driver},
+          {"device", info.device},
+          {"role", info.role == port::Role::fabric ? "fabric" : "edge"},
+          {"state", !record.is_started ? "stopped"
+                    : info.is_up       ? "up"
+                                       : "link down"}};
+}
+
+Json stats_row(const Node::PortRecord& record) {
+  const port::Counters c = record.port->counters();
+  return {{"port", record.id},      {"name", record.config.name}, {"rx_packets", c.rx_packets},
+          {"rx_bytes", c.rx_bytes}, {"rx_missed", c.rx_missed},   {"tx_packets", c.tx_packets},
+          {"tx_bytes", c.tx_bytes}, {"tx_full", c.tx_full}};
+}
+
+Reply show_ports(Node& node, const Arguments& arguments, Row row) {
+  const std::string which = arguments.text("port", "all");
+  Json rows = Json::array();
+  if (which != "all") {
+    auto found = node.find_port(which);
+    if (!found) return found.error();
+    rows.push_back(row(**found));
+  } else {
+    for (const auto& record : node.ports()) rows.push_back(row(*record));
+  }
+  return Json{{"ports", rows}};
+}
+
+Reply change_ports(Node& node, const Arguments& arguments, bool started) {
+  const std::string which = arguments.text("port");
+  Json done = Json::array();
+  for (const auto& record : node.ports()) {
+    if (which != "all" && which != record->config.name && which != std::to_string(record->id)) {
+      continue;
+    }
+    if (Status changed = node.set_port_started(*record, started); !changed) return changed.error();
+    done.push_back(record->config.name);
+  }
+  if (done.empty()) return node.find_port(which).error();
+  return Json{{started ? "started" : "stopped", done}};
+}
+
+Reply attach(Node& node, const Arguments& arguments) {
+  PortConfig config;
+  config.name = arguments.text("name");
+  const std::string device = arguments.text("device");
+  if (device.starts_with("udp:")) {
+    auto address = port::parse_endpoint(device.substr(4));
+    if (!address) return address.error();
+    config.driver = PortDriver::udp;
+    config.address = *address;
+    config.udp_port = address->port;
+  } else {
+    config.driver = PortDriver::ethdev;
+    config.device = device;
+    if (arguments.has("ip")) {
+      // The TOML reader knows the syntax of addresses and their checks: it reads these as well.
+      Config parsed = node.config();
+      auto text = save_config(parsed) +
+                  fmt::format(
+                      "\n[[port]]\nname = \"{}\"\ndriver = \"ethdev\"\ndevice = '{}'\n"
+                      "ip = [\"{}\"]\nrole = \"{}\"\n",
+                      config.name, device, arguments.text("ip"), arguments.text("role", "fabric"));
+      auto read = parse_config(text, "port attach", "");
+      if (!read) return read.error();
+      config = read->ports.back();
+    }
+  }
+  if (arguments.text("role") == "edge") config.role = port::Role::edge;
+  if (Status added = node.add_port(config); !added) return added.error();
+  return Json{{"attached", config.name}, {"port", node.ports().back()->id}};
+}
+
+Argument word(const char* name, const char* help) {
+  Argument argument;
+  argument.name = name;
+  argument.help = help;
+  return argument;
+}
+
+Argument keyword(const char* name, const char* help) {
+  Argument argument = word(name, help);
+  argument.keyword = name;
+  argument.optional = true;
+  return argument;
+}
+
+Argument port_argument(bool allows_all) {
+  Argument argument = word("port", allows_all ? "port id, name or all" : "port id or name");
+  argument.type = ArgumentType::port;
+  argument.allows_all = allows_all;
+  return argument;
+}
+
+}  // namespace
+
+std::vector<Operation> port_operations(Node* node) {
+  const auto one = port_argument(false);
+  const auto any = port_argument(true);
+  return {
+      {"show port info",
+       "ports",
+       {any},
+       Access::read,
+       "Driver, addresses, offloads and queues",
+       [node](const Arguments& a) { return show_ports(*node, a, info_row); }},
+      {"show port summary",
+       "ports",
+       {any},
+       Access::read,
+       "One line per port",
+       [node](const Arguments& a) { return show_ports(*node, a, summary_row); }},
+      {"show port stats",
+       "ports",
+       {any},
+       Access::read,
+       "Packets and bytes of the port",
+       [node](const Arguments& a) { return show_ports(*node, a, stats_row); }},
+      {"port attach",
+       "ports",
+       {word("name", "name of the new port"),
+        word("device", "udp:ADDRESS:PORT, a PCI address, or a DPDK device string"),
+        keyword("ip", "ADDRESS/BITS of an ethdev port"), keyword("role", "fabric or edge")},
+       Access::write,
+       "Add a port while traffic runs",
+       [node](const Arguments& a) { return attach(*node, a); }},
+      {"port detach",
+       "ports",
+       {one},
+       Access::write,
+       "Remove a port that no peer uses",
+       [node](const Arguments& a) -> Reply {
+         if (Status removed = node->remove_port(a.text("port")); !removed) return removed.error();
+         return Json{{"detached", a.text("port")}};
+       }},
+      {"port start",
+       "ports",
+       {any},
+       Access::write,
+       "Start a stopped port",
+       [node](const Arguments& a) { return change_ports(*node, a, true); }},
+      {"port stop",
+       "ports",
+       {any},
+       Access::write,
+       "Stop receiving and sending on a port",
+       [node](const Arguments& a) { return change_ports(*node, a, false); }},
+      {"port reset",
+       "ports",
+       {any},
+       Access::write,
+       "Stop a port and start it again",
+       [node](const Arguments& a) -> Reply {
+         if (Reply stopped = change_ports(*node, a, false); !stopped) return stopped;
+         return change_ports(*node, a, true);
+       }},
+  };
+}
+
+}  // namespace chaincast::node

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "ops/ops.hpp"
+#include "port/port.hpp"
+#include "repair/repair.hpp"
+#include "wire/descriptor.hpp"
+
+// A node's configuration: one TOML file (docs/configuration.md), and the same as plain values.
+// Pure but for load_config, which reads the file; any thread. Values here are checked: ranges,
+// references between sections, what suites allow. Secrets and keys are file names only.
+namespace chaincast::node {
+
+enum class Idle : uint8_t { sleep, poll };
+enum class CryptoChoice : uint8_t { automatic, ipsec_mb, openssl };
+enum class LogLevel : uint8_t { trace, debug, info, warning, error };
+enum class PortDriver : uint8_t { udp, ethdev };
+enum class CopyMode : uint8_t { automatic, shared, linear };
+enum class ChecksumMode : uint8_t { automatic, software, hardware };
+
+inline constexpr size_t config_bytes_max = 1024 * 1024;
+inline constexpr size_t ports_max = 32;
+inline constexpr size_t peers_max = 1024;
+inline constexpr size_t streams_max = 1024;
+
+struct NodeConfig {
+  std::string name;
+  std::string key_file;  // identity: Ed25519 seed, made by `chaincast keygen`
+  std::string socket;    // resolved by the parser, see default_socket
+  std::string network;   // network id: 64 hex digits, or a text whose SHA-256 it is
+  unsigned workers = 1;
+  std::vector<unsigned> worker_cpus;  // one per worker, or empty: any
+  Idle idle = Idle::sleep;
+  CryptoChoice crypto = CryptoChoice::automatic;
+  LogLevel log_level = LogLevel::info;
+  std::vector<std::string> eal;  // EAL options
+  uint32_t pool_mbufs = 0;       // 0: computed from ports and peers
+  uint32_t memory_mb = 0;        // for EAL without hugepages; 0: computed from pool_mbufs
+  uint32_t drain_timeout_s = 5;
+};
+
+// The impairing wrapper around a port (drivers/port/link), on what it sends.
+struct Impairment {
+  uint32_t delay_ms = 0;
+  uint32_t jitter_ms = 0;
+  double loss = 0;  // probabilities, 0..1
+  double duplicate = 0;
+  double reorder = 0;
+  uint64_t rate_bits_per_s = 0;  // 0: unlimited
+  uint64_t seed = 1;
+};
+
+struct InterfaceAddress {
+  Endpoint address;  // port unused
+  uint8_t prefix_bits = 0;
+};
+
+struct PortConfig {
+  std::string name;
+  PortDriver driver = PortDriver::udp;
+  port::Role role = port::Role::fabric;
+  std::optional<Endpoint> address;   // udp: own address and base of the UDP ports
+  std::string device;                // ethdev: PCI address or device string
+  std::vector<InterfaceAddress> ip;  // ethdev
+  std::vector<Endpoint> gateways;    // ethdev: at most one per family; port unused
+  uint16_t udp_port = 7000;          // ethdev: base of the UDP ports
+  uint16_t mtu_bytes = 1500;
+  unsigned queues = 0;  // 0: one per worker and one for lane 0, where the port has as many
+  CopyMode copy = CopyMode::automatic;
+  ChecksumMode checksum = ChecksumMode::automatic;
+  bool promisc = false;
+  std::optional<Impairment> link;
+};
+
+struct PeerConfig {
+  std::string name;
+  Endpoint address;  // of its lane 0
+  std::string port;  // resolved by the parser where only one fabric port exists
+  std::string secret_file;
+  std::optional<NodeId> node;    // expected identity; anyone with the secret if absent
+  uint64_t rate_bits_per_s = 0;  // 0: unlimited
+  bool check = true;
+  uint32_t queue_packets = 1024;
+};
+
+struct StreamConfig {
+  std::string name;  // the resource id
+  std::string secret_file;
+  bool publish = false;
+  wire::Suite suite = wire::Suite::sha256_gmac;
+  std::string payload = "default";                       // or lan, jumbo, a number of bytes
+  uint16_t payload_bytes = wire::payload_default_bytes;  // resolved by the parser
+  uint32_t object_bytes_max = 1u << 20;
+  uint32_t rate_frames_per_s = 10'000;
+  uint32_t window_frames = 0;                        // a power of two; 0: from the rate
+  wire::Delivery delivery = wire::Delivery::linked;  // final where keeping = "kept"
+  wire::Reemit reemit = wire::Reemit::verified;
+  wire::Keeping keeping = wire::Keeping::live;
+  bool routes = false;
+  uint32_t statement_frames = 256;
+  uint32_t statement_interval_ms = 10;
+  uint32_t pack_wait_us = 0;
+  uint32_t gap_deadline_ms = 2000;
+  uint64_t retention_bytes = 64u << 20;
+  std::vector<PublicKey> origins;  // allow list; empty: any
+};
+
+struct Config {
+  std::string file;  // where it came from; not part of show, save or comparison
+  NodeConfig node;
+  std::vector<PortConfig> ports;
+  std::vector<PeerConfig> peers;
+  std::vector<StreamConfig> streams;
+  repair::RepairConfig repair;
+};
+
+// Reads and parses a file; relative paths in it are relative to its directory. Errors: `io` naming
+// the file, or those of parse_config.
+Result<Config> load_config(const std::string& path);
+
+// `name` stands in messages; paths that are relative are put behind `directory` (kept as they are
+// if it is empty). Every problem of the file (at most 20) is a line of one `invalid` error:
+// "FILE:LINE: SECTION KEY: problem; remedy".
+Result<Config> parse_config(std::string_view text, const std::string& name,
+                            const std::string& directory);
+
+// What the ranges of single values cannot say. Empty if all is well. For changes at run time.
+struct Problem {
+  std::string section;  // "node", "port", "peer", "stream"
+  size_t index = 0;     // within its kind
+  std::string key;
+  std::string message;
+};
+std::vector<Problem> check_config(const Config& config);
+
+// A TOML text whose parse gives the same to_json().
+std::string save_config(const Config& config);
+// `show config --json`.
+ops::Json to_json(const Config& config);
+// A file with every key and a comment for each, for --example-config. It parses.
+std::string example_config();
+// The tables of docs/configuration.md: every key, its type, range, unit, default, meaning.
+std::string config_reference_markdown();
+
+// Where the control socket is unless set: /run/chaincast/NAME.sock for a configuration under /etc,
+// else beside the configuration.
+std::string default_socket(const std::string& name, const std::string& directory);
+// The 32 bytes of a `network` written as 64 hex digits; otherwise its SHA-256 is the id.
+std::optional<Digest> network_from_hex(const std::string& network);
+wire::SuiteClass suite_class_of(wire::Suite suite);
+// log2 of the window: as configured, or the next power of two above half a second of the rate.
+uint8_t window_log2_of(const StreamConfig& stream);
+// The descriptor this stream asks for; network, origin, incarnation and signature are left open.
+wire::Descriptor descriptor_of(const StreamConfig& stream);
+
+}  // namespace chaincast::node

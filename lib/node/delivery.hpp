@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "cli/console.hpp"
+#include "stream/receiver.hpp"
+
+// Local subscribers of one resource: bounded queues between the streams' receivers and consoles.
+namespace chaincast::node {
+
+inline constexpr size_t subscription_queue_bytes_max = 8u << 20;
+
+struct DeliveryCounters {
+  uint64_t objects = 0, bytes = 0;  // handed to a subscriber
+  uint64_t dropped_objects = 0;     // given up because a subscriber was slow
+};
+
+// Control thread only.
+class Delivery {
+ public:
+  // `holds_back`: a slow subscriber holds the stream back (kept streams) instead of losing.
+  explicit Delivery(bool holds_back) : holds_back_(holds_back) {}
+
+  void add(cli::SubscriptionId id, cli::Subscriber* subscriber);
+  bool remove(cli::SubscriptionId id);
+  void close(const std::string& reason);
+
+  // One object of one of the resource's streams, in order. False: held back, offer it again.
+  bool offer(StreamId stream, const stream::Object& object);
+  void lost(StreamId stream, Seq first, Seq last);
+  // Offers what waits to its subscriber again.
+  void flush();
+
+  bool has_backlog() const;
+  size_t subscribers() const { return subscriptions_.size(); }
+  const DeliveryCounters& counters() const { return counters_; }
+
+ private:
+  struct Waiting {
+    StreamId stream;
+    Seq first_seq = 0;
+    Seq last_seq = 0;
+    std::shared_ptr<const Bytes> bytes;  // null: a loss notice
+  };
+  struct Subscription {
+    cli::Subscriber* subscriber = nullptr;
+    std::deque<Waiting> waiting;
+    size_t waiting_bytes = 0;
+  };
+  void flush(Subscription& subscription);
+  void make_room(Subscription& subscription, size_t bytes);
+
+  const bool holds_back_;
+  std::map<cli::SubscriptionId, Subscription> subscriptions_;
+  DeliveryCounters counters_;
+};
+
+}  // namespace chaincast::node

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Whole nodes in one process, over kernel sockets on loopback with the impairing link around them.
+#include <gtest/gtest.h>
+#include <rte_mempool.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "base/random.hpp"
+#include "crypto/openssl/toolbox.hpp"
+#include "factory/factory.hpp"
+#include "identity/identity.hpp"
+#include "node/node.hpp"
+#include "support/data.hpp"
+#include "support/eal.hpp"
+
+namespace chaincast::node {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Keeps what it gets.
+struct Inbox final : cli::Subscriber {
+  bool on_object(const cli::Delivered& delivered) override {
+    objects.emplace_back(delivered.object.begin(), delivered.object.end());
+    return true;
+  }
+  void on_lost(StreamId, Seq first, Seq last) override { lost += last - first + 1; }
+  void on_closed(const std::string&) override {}
+  std::vector<Bytes> objects;
+  uint64_t lost = 0;
+};
+
+struct LabConfig {
+  unsigned nodes = 5;
+  // Neighbours on a ring, so that each node has an even number of links; all of them if that is
+  // as many.
+  unsigned reach = 2;
+  std::string link = {};  // TOML of the impairment, or empty
+  std::string node = {};  // more keys of [node]
+  std::vector<std::pair<std::string, std::string>> streams = {{"open", "sha256-gmac"}};
+};
+
+// Nodes of one network, stepped by the test's thread or on threads of their own. Node 0 publishes.
+class Lab {
+ public:
+  explicit Lab(const LabConfig& config) : config_(config) {
+    directory_ =
+        fs::temp_directory_path() / ("cc-lab-" + std::to_string(getpid()) + "-" +
+                                     std::to_string(config.nodes) + config.link.substr(0, 1));
+    fs::remove_all(directory_);
+    fs::create_directories(directory_);
+    EXPECT_TRUE(identity::create_secret(*toolbox, path("link.secret")).ok());
+    for (const auto& [name, suite] : config.streams) {
+      EXPECT_TRUE(identity::create_secret(*toolbox, path(name + ".secret")).ok());
+    }
+    for (unsigned n = 0; n < config.nodes; ++n) make_node(n);
+  }
+  ~Lab() {
+    inboxes.clear();
+    nodes.clear();
+    fs::remove_all(directory_);
+  }
+
+  std::string path(const std::string& name) const { return (directory_ / name).string(); }
+  static uint16_t udp_port(unsigned node) {
+    // Below the ephemeral range; apart for test programs that run side by side.
+    return static_cast<uint16_t>(12'000 + static_cast<unsigned>(getpid() % 400) * 40 + node * 4);
+  }
+  std::vector<unsigned> neighbours(unsigned node) const {
+    std::set<unsigned> found;
+    for (unsigned step = 1; step <= config_.reach; ++step) {
+      found.insert((node + step) % config_.nodes);
+      found.insert((node + config_.nodes - step) % config_.nodes);
+    }
+    found.erase(node);
+    return {found.begin(), found.end()};
+  }
+  std::string text(unsigned n) const {
+    std::string out = "[node]\nname = \"n" + std::to_string(n) + "\"\nkey = \"n" +
+                      std::to_string(n) + ".key\"\nnetwork = \"lab\"\npool_mbufs = 16000\n" +
+                      config_.node + "[[port]]\nname = \"lo\"\ndriver = \"udp\"\naddress = " +
+                      "\"127.0.0.1:" + std::to_string(udp_port(n)) + "\"\n";
+    if (!config_.link.empty()) {
+      out += "link = { " + config_.link + ", seed = " + std::to_string(n + 1) + " }\n";
+    }
+    for (const unsigned peer : neighbours(n)) {
+      out += "[[peer]]\nname = \"n" + std::to_string(peer) +
+             "\"\naddress = \"127.0.0.1:" + std::to_string(udp_port(peer)) +
+             "\"\nsecret = \"link.secret\"\n";
+    }
+    for (const auto& [name, suite] : config_.streams) {
+      out += "[[stream]]\nname = \"" + name + "\"\nsecret = \"" + name + ".secret\"\nsuite = \"" +
+             suite + "\"\n" + (n == 0 ? "publish = true\n" : "");
+    }
+    return out;
+  }
+  // Turns all nodes until `done`, at most `limit_s`.
+  template <typename Done>
+  bool run_until(Done&& done, unsigned limit_s = 30) {
+    const TimeNs end = clock.now_ns() + limit_s * ns_per_s;
+    while (!done()) {
+      if (clock.now_ns() > end) return false;
+      for (auto& node : nodes) {
+        if (node == nullptr) continue;
+        if (is_threaded) {
+          node->control_turn(clock.now_ns());
+        } else {
+          node->step(clock.now_ns());
+        }
+      }
+      if (is_threaded) sched_yield();
+    }
+    return true;
+  }
+  bool all_up() {
+    for (unsigned n = 0; n < nodes.size(); ++n) {
+      if (nodes[n]->peering().peers_up().size() != neighbours(n).size()) return false;
+      for (const auto& [name, suite] : config_.streams) {
+        const auto info = nodes[n]->stream(name);
+        if (!info.ok() || info->stream.value == 0) return false;
+      }
+    }
+    return true;
+  }
+  Inbox& subscribe(unsigned node, const std::string& stream) {
+    inboxes.push_back(std::make_unique<Inbox>());
+    EXPECT_TRUE(nodes[node]->subscribe(stream, inboxes.back().get()).ok());
+    return *inboxes.back();
+  }
+  void publish(const std::string& stream, ByteSpan object) {
+    ASSERT_TRUE(run_until([&] {
+      const auto result = nodes[0]->publish(stream, object);
+      EXPECT_NE(result.state, cli::PublishState::failed) << result.message;
+      return result.state != cli::PublishState::busy;
+    }));
+  }
+
+  MonotonicClock clock;
+  const base::ThreadStarter& threads = test::ensure_eal();
+  std::unique_ptr<crypto::Toolbox> toolbox = crypto::openssl::make_toolbox();
+  Environment environment =
+      factory::make_environment(threads, *toolbox, [](LogLevel, const std::string&) {});
+  std::vector<std::unique_ptr<Node>> nodes;
+  std::vector<std::unique_ptr<Inbox>> inboxes;
+  bool is_threaded = false;
+
+ private:
+  void make_node(unsigned n) {
+    EXPECT_TRUE(identity::create_identity(*toolbox, path("n" + std::to_string(n) + ".key")).ok());
+    auto config = parse_config(text(n), "n.toml", directory_.string());
+    ASSERT_TRUE(config.ok()) << config.error().message;
+    auto made = Node::create(std::move(config).value(), environment);
+    ASSERT_TRUE(made.ok()) << made.error().message;
+    nodes.push_back(std::move(made).value());
+  }
+
+  const LabConfig config_;
+  fs::path directory_;
+};
+
+std::vector<Bytes> make_objects(unsigned count, size_t bytes_max, uint64_t seed) {
+  Random random(seed);
+  std::vector<Bytes> objects(count);
+  for (Bytes& object : objects) {
+    object.resize(1 + random.below(bytes_max));
+    for (uint8_t& b : object) b = static_cast<uint8_t>(random.next());
+  }
+  return objects;
+}
+
+// Publishes on every stream of the lab and waits until every node has everything, in order.
+void deliver_everywhere(Lab& lab, const std::vector<std::string>& streams,
+                        const std::vector<std::vector<Bytes>>& objects, unsigned limit_s) {
+  ASSERT_TRUE(lab.run_until([&] { return lab.all_up(); })) << "links or streams did not come up";
+  std::vector<std::vector<Inbox*>> inboxes(streams.size());
+  for (size_t s = 0; s < streams.size(); ++s) {
+    for (unsigned n = 1; n < lab.nodes.size(); ++n) {
+      inboxes[s].push_back(&lab.subscribe(n, streams[s]));
+    }
+  }
+  for (size_t i = 0; i < objects[0].size(); ++i) {
+    for (size_t s = 0; s < streams.size(); ++s) lab.publish(streams[s], objects[s][i]);
+  }
+  const bool done = lab.run_until(
+      [&] {
+        for (size_t s = 0; s < streams.size(); ++s) {
+          for (const Inbox* inbox : inboxes[s]) {
+            if (inbox->objects.size() < objects[s].size() && inbox->lost == 0) return false;
+          }
+        }
+        return true;
+      },
+      limit_s);
+  EXPECT_TRUE(done);
+  for (size_t s = 0; s < streams.size(); ++s) {
+    for (size_t n = 0; n < inboxes[s].size(); ++n) {
+      EXPECT_EQ(inboxes[s][n]->lost, 0u) << streams[s] << " at node " << n + 1;
+      ASSERT_EQ(inboxes[s][n]->objects.size(), objects[s].size()) << streams[s];
+      EXPECT_TRUE(inboxes[s][n]->objects == objects[s]) << streams[s] << " at node " << n + 1;
+    }
+  }
+}
+
+const std::vector<std::pair<std::string, std::string>> two_streams = {{"open", "sha256-gmac"},
+                                                                      {"closed", "sha256-gcm"}};
+
+TEST(Nodes, FiveInOneProcessDeliverEverything) {
+  Lab lab({.streams = two_streams});
+  deliver_everywhere(lab, {"open", "closed"},
+                     {make_objects(200, 4000, 1), make_objects(200, 4000, 2)}, 40);
+  for (const auto& node : lab.nodes) {
+    EXPECT_EQ(node->drops(stage::Drop::tag), 0u);
+    EXPECT_EQ(node->drops(stage::Drop::conflict), 0u);
+  }
+}
+
+TEST(Nodes, FiveInOneProcessOverBadLinks) {
+  Lab lab({.link = "loss = 0.05, reorder = 0.02, duplicate = 0.01", .streams = two_streams});
+  deliver_everywhere(lab, {"open", "closed"},
+                     {make_objects(150, 4000, 3), make_objects(150, 4000, 4)}, 60);
+}
+
+// The published Bitcoin headers, 80 bytes each, through one relay.
+TEST(Nodes, BitcoinHeadersArriveInOrder) {
+  CC_DATA_FILE_OR_SKIP(path, "chain/bitcoin.headers.822528-826559.bin");
+  const Bytes file = test::read_file(path);
+  ASSERT_EQ(file.size() % 80, 0u);
+  std::vector<Bytes> headers;
+  for (size_t at = 0; at < file.size(); at += 80) {
+    headers.emplace_back(file.begin() + static_cast<ptrdiff_t>(at),
+                         file.begin() + static_cast<ptrdiff_t>(at + 80));
+  }
+  Lab lab({.nodes = 3, .reach = 1});
+  deliver_everywhere(lab, {"open"}, {headers}, 40);
+}
+
+// A relay with two workers between an origin and a receiver: both lanes carry frames.
+TEST(Nodes, TwoWorkersRelayOverTwoLanes) {
+  std::vector<std::pair<std::string, std::string>> streams;
+  for (int i = 0; i < 6; ++i) streams.emplace_back("s" + std::to_string(i), "sha256-gmac");
+  // Three nodes in a ring, whose third link is taken away.
+  Lab lab({.nodes = 3, .reach = 1, .node = "workers = 2\n", .streams = streams});
+  ASSERT_TRUE(lab.run_until([&] { return lab.all_up(); }));
+  ASSERT_TRUE(lab.nodes[0]->remove_peer("n2").ok());
+  ASSERT_TRUE(lab.nodes[2]->remove_peer("n0").ok());
+  std::vector<Inbox*> inboxes;
+  for (const auto& [name, suite] : streams) inboxes.push_back(&lab.subscribe(2, name));
+  const std::vector<Bytes> objects = make_objects(60, 1000, 9);
+  for (const Bytes& object : objects) {
+    for (const auto& [name, suite] : streams) lab.publish(name, object);
+  }
+  EXPECT_TRUE(lab.run_until([&] {
+    return std::all_of(inboxes.begin(), inboxes.end(),
+                       [&](const Inbox* inbox) { return inbox->objects.size() >= objects.size(); });
+  }));
+  for (const Inbox* inbox : inboxes) EXPECT_TRUE(inbox->objects == objects);
+  uint64_t kept = 0;
+  for (const auto& line : lab.nodes[1]->lines()) {
+    EXPECT_GT(line->counters().frames_kept.read(), 0u) << "a lane without traffic";
+    kept += line->counters().frames_kept.read();
+  }
+  uint64_t committed = 0;
+  for (const auto& [id, carried] : lab.nodes[2]->carrier().carried()) {
+    committed += carried->stream->window->committed();
+  }
+  EXPECT_GE(kept, committed);
+}
+
+size_t open_files() {
+  return static_cast<size_t>(std::distance(fs::directory_iterator("/proc/self/fd"), {}));
+}
+size_t resident_bytes() {
+  size_t total = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident;
+  return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+// A peer comes and goes a thousand times under traffic; afterwards everything is as before.
+TEST(Nodes, APeerComesAndGoesAThousandTimes) {
+  Lab lab({.nodes = 3, .reach = 1});
+  ASSERT_TRUE(lab.run_until([&] { return lab.all_up(); }));
+  Inbox& inbox = lab.subscribe(1, "open");
+  const PeerConfig peer = lab.nodes[0]->config().peers.back();  // n2
+  ASSERT_EQ(peer.name, "n2");
+  const std::vector<Bytes> objects = make_objects(10, 600, 5);
+  uint64_t published = 0;
+  const auto round = [&](unsigned i) {
+    ASSERT_TRUE(lab.nodes[0]->remove_peer("n2").ok());
+    lab.publish("open", objects[i % objects.size()]);
+    ++published;
+    ASSERT_TRUE(lab.nodes[0]->add_peer(peer).ok());
+    for (int turn = 0; turn < 3; ++turn) {
+      for (auto& node : lab.nodes) node->step(lab.clock.now_ns());
+    }
+  };
+  const auto settle = [&] {
+    ASSERT_TRUE(lab.run_until([&] {
+      return inbox.objects.size() == published && lab.nodes[0]->peering().peers_up().size() == 2;
+    }));
+    inbox.objects.clear();
+    published = 0;
+    for (int turn = 0; turn < 200; ++turn) {
+      for (auto& node : lab.nodes) node->step(lab.clock.now_ns());
+    }
+  };
+  const auto buffers = [&] {
+    size_t out = 0;
+    for (auto& node : lab.nodes) {
+      out += rte_mempool_avail_count(node->payload_pool());
+      out += rte_mempool_avail_count(node->header_pool());
+    }
+    return out;
+  };
+  for (unsigned i = 0; i < 200 && !testing::Test::HasFatalFailure(); ++i) round(i);
+  settle();
+  ASSERT_FALSE(testing::Test::HasFatalFailure());
+  const size_t files = open_files();
+  const size_t resident = resident_bytes();
+  const size_t free_buffers = buffers();
+  for (unsigned i = 0; i < 1000 && !testing::Test::HasFatalFailure(); ++i) round(i);
+  settle();
+  ASSERT_FALSE(testing::Test::HasFatalFailure());
+  EXPECT_EQ(open_files(), files);
+  EXPECT_EQ(lab.nodes[0]->retirer().pending(), 0u);
+  EXPECT_LE(resident_bytes(), resident + (1u << 20));
+  EXPECT_EQ(buffers(), free_buffers);
+}
+
+}  // namespace
+}  // namespace chaincast::node
