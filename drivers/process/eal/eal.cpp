@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "process/eal/eal.hpp"
+
+#include <fmt/core.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+namespace chaincast::eal {
+
+namespace {
+
+constexpr size_t mib = size_t{1} << 20;
+constexpr size_t eal_own_bytes = 64 * mib;  // DPDK's own structures, rings, fragmentation
+
+// `--name`, or `--name=value`.
+bool has(const std::vector<std::string>& options, const std::string& name) {
+  return std::any_of(options.begin(), options.end(), [&](const std::string& option) {
+    return option == name || option.starts_with(name + "=");
+  });
+}
+
+// EAL reports missing hugepages as missing permission: what the host has decides.
+std::string advice(int code, const std::vector<std::string>& options, size_t wanted_bytes,
+                   size_t free_bytes) {
+  const bool lacks_pages = !has(options, "--no-huge") && free_bytes < wanted_bytes;
+  if ((code == EACCES || code == EPERM) && !lacks_pages) {
+    return "no permission; run as root or grant CAP_IPC_LOCK, CAP_NET_RAW and the hugepage mount";
+  }
+  if (!has(options, "--no-huge")) {
+    return fmt::format(
+        "no usable hugepages ({} MiB wanted); reserve some, e.g. "
+        "`echo {} > /proc/sys/vm/nr_hugepages`, or use udp ports only",
+        wanted_bytes / mib, wanted_bytes / (2 * mib) + 1);
+  }
+  return "see the EAL lines above";
+}
+
+// EAL maps hugepages through a mounted hugetlbfs; reserved pages without one are of no use to it.
+bool has_hugetlbfs() {
+  std::ifstream mounts("/proc/mounts");
+  std::string device, place, kind, rest;
+  while (mounts >> device >> place >> kind && std::getline(mounts, rest)) {
+    if (kind == "hugetlbfs") return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+size_t free_hugepage_bytes() {
+  if (!has_hugetlbfs()) return 0;
+  size_t total = 0;
+  std::error_code failed;
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/sys/kernel/mm/hugepages", failed)) {
+    const std::string name = entry.path().filename();  // hugepages-2048kB
+    size_t kib = 0, pages = 0;
+    if (sscanf(name.c_str(), "hugepages-%zukB", &kib) != 1) continue;
+    std::ifstream(entry.path() / "free_hugepages") >> pages;
+    total += pages * kib * 1024;
+  }
+  return total;
+}
+
+std::vector<std::string> choose_options(const Request& request, size_t free_bytes,
+                                        std::string& said) {
+  std::vector<std::string> options = request.options;
+  const size_t wanted = request.memory_bytes + eal_own_bytes;
+  const bool is_plain = options.empty();
+  const bool has_huge = free_bytes >= wanted;
+  if (is_plain || (!has(options, "--no-huge") && !has_huge && !has(options, "--in-memory"))) {
+    if (!has_huge) {
+      said = fmt::format("no hugepages free ({} MiB wanted): using ordinary memory", wanted / mib);
+      options.insert(options.end(), {"--no-huge", "--no-shconf"});
+      if (!has(options, "-m")) {
+        options.insert(options.end(), {"-m", std::to_string(wanted / mib + 1)});
+      }
+    }
+  }
+  // Never probe NICs that no port asked for: they may be the host's own.
+  if (is_plain && request.pci.empty()) options.push_back("--no-pci");
+  for (const std::string& address : request.pci) {
+    if (is_plain) options.insert(options.end(), {"-a", address});
+  }
+  if (!has(options, "--file-prefix")) {
+    options.insert(options.end(), {"--file-prefix", request.file_prefix});
+  }
+  if (!has(options, "--log-level")) options.insert(options.end(), {"--log-level", "warning"});
+  if (has(options, "--no-huge") && !has(options, "--no-telemetry")) {
+    options.push_back("--no-telemetry");
+  }
+  return options;
+}
+
+Status start(const Request& request, std::string& said) {
+  const size_t free_bytes = free_hugepage_bytes();
+  std::vector<std::string> words = choose_options(request, free_bytes, said);
+  const std::vector<std::string> options = words;
+  words.insert(words.begin(), request.program);
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  if (rte_eal_init(static_cast<int>(argv.size() - 1), argv.data()) >= 0) return {};
+  std::string line;
+  for (const std::string& option : options) line += " " + option;
+  return error(ErrorCode::io,
+               fmt::format("DPDK did not start with{}: {}; {}", line, rte_strerror(rte_errno),
+                           advice(rte_errno, options, request.memory_bytes, free_bytes)));
+}
+
+void stop() {
+  rte_eal_cleanup();
+}
+
+}  // namespace chaincast::eal
