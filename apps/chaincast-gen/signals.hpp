@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <csignal>
+
+#include "base/clock.hpp"
+
+namespace chaincast::generator {
+
+// SIGINT and SIGTERM as a descriptor, so that an interrupted run still says what it did. One per
+// program; its thread is the only one.
+class Signals {
+ public:
+  Signals();
+  ~Signals();
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+  bool came() const { return came_; }
+  // Until the connection can be read or written (`events`), a signal comes, or the time is over.
+  // True only if the connection is ready.
+  bool wait(int fd, short events, TimeNs deadline_ns);
+
+  // While it lives, a signal ends the program at once: around calls that may block for ever.
+  class Deadly {
+   public:
+    explicit Deadly(const Signals& signals);
+    ~Deadly();
+    Deadly(const Deadly&) = delete;
+    Deadly& operator=(const Deadly&) = delete;
+
+   private:
+    const Signals& signals_;
+  };
+
+ private:
+  sigset_t set_;
+  int fd_ = -1;
+  bool came_ = false;
+  const MonotonicClock clock_;
+};
+
+}  // namespace chaincast::generator

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace chaincast {
+
+// The command line: `chaincast [EAL options --] [options]`, or `chaincast keygen ...`.
+struct Options {
+  std::vector<std::string> eal;  // before `--`
+  std::string config_file;
+  std::string command_file;
+  bool is_interactive = false;
+  bool check_config = false;
+  bool example_config = false;
+  bool print_commands = false;
+  bool show_version = false;
+  std::vector<std::string> keygen;  // its arguments; empty unless asked for
+};
+
+// Parses; where help or a usage error ends the program, `exit_code` is set and the text printed.
+Options parse_options(int argc, char** argv, int& exit_code);
+
+// Prints what --version, --example-config and --print-commands ask for; false if none was asked.
+bool print_and_exit(const Options& options);
+
+// `keygen FILE`, `keygen secret FILE`, `keygen relay-secret FROM TO`.
+int run_keygen(const std::vector<std::string>& arguments);
+
+}  // namespace chaincast
