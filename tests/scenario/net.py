@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Network namespaces, veth pairs between them, and captures inside them. Names carry the pid of
+the test, so that tests never meet and `sweep` can remove what a killed one left."""
+
+import ipaddress
+import os
+import re
+
+from harness import Failure, must, output_of
+
+NAME = re.compile(r"^cc(\d+)-\w+$")
+
+
+class Namespace:
+    """One network namespace with loopback up. scenario.defer removes it, and its veth with it."""
+
+    def __init__(self, scenario, label):
+        self.scenario = scenario
+        self.label = label
+        self.name = f"cc{os.getpid()}-{label}"
+        must(["ip", "netns", "add", self.name])
+        scenario.defer(self.remove)
+        # Duplicate address detection would hold IPv6 back for a second or two.
+        self.run("sysctl", "-q", "-w", "net.ipv6.conf.default.accept_dad=0")
+        self.run("ip", "link", "set", "lo", "up")
+
+    def remove(self):
+        output_of(["ip", "netns", "del", self.name])
+
+    def inside(self, *command):
+        """A command line that runs in this namespace (ip replaces itself: the pid is its own)."""
+        return ["ip", "netns", "exec", self.name, *map(str, command)]
+
+    def run(self, *command):
+        return must(self.inside(*command))
+
+    def start(self, command, name, **options):
+        return self.scenario.start(self.inside(*command), name, **options)
+
+    def add_address(self, interface, address):
+        self.run("ip", "address", "add", address, "dev", interface,
+                 *(["nodad"] if ":" in address else []))
+
+    def capture(self, interface, file, expression="udp"):
+        """Starts tshark on an interface and returns when it captures. Stop it with .stop()."""
+        command = ["tshark", "-n", "-q", "-i", interface, "-f", expression, "-w", file]
+        process = self.start(command, f"tshark-{self.label}-{interface}")
+        self.scenario.until(lambda: process.log_has("Capturing on") and
+                            os.path.exists(file) and os.path.getsize(file) > 0,
+                            20, f"tshark on {interface} of {self.name}", [process])
+        return process
+
+
+def connect(a, a_interface, b, b_interface, mtu=None):
+    """A veth pair between two namespaces, up at both ends, without addresses."""
+    must(["ip", "link", "add", a_interface, "netns", a.name, "type", "veth",
+          "peer", "name", b_interface, "netns", b.name])
+    for namespace, interface in ((a, a_interface), (b, b_interface)):
+        if mtu:
+            namespace.run("ip", "link", "set", interface, "mtu", mtu)
+        namespace.run("ip", "link", "set", interface, "up")
+
+
+def addresses_of_link(number, prefix="10.77.0.0/16"):
+    """The two addresses of the number-th point-to-point network, with their prefix length."""
+    network = list(ipaddress.ip_network(prefix).subnets(new_prefix=30))[number]
+    first, second = list(network.hosts())
+    return f"{first}/30", f"{second}/30"
+
+
+def read_capture(file, fields, display_filter=""):
+    """Rows of a capture: a list of dicts, one per packet. Repeated fields are joined by commas.
+    Checksums are validated, so that fields such as ip.checksum.status mean something."""
+    command = ["tshark", "-n", "-r", file, "-o", "ip.check_checksum:TRUE", "-o",
+               "udp.check_checksum:TRUE", "-T", "fields", "-E", "separator=/t"]
+    if display_filter:
+        command += ["-Y", display_filter]
+    for field in fields:
+        command += ["-e", field]
+    code, out, err = output_of(command, 120)
+    if code != 0:
+        raise Failure(f"tshark cannot read {file}: {err.strip()}")
+    return [dict(zip(fields, line.split("\t"))) for line in out.splitlines()]
+
+
+def sweep(pid):
+    """Removes the namespaces of a test that was killed. Returns their names."""
+    code, out, _ = output_of(["ip", "netns", "list"]) if os.geteuid() == 0 else (1, "", "")
+    names = [line.split()[0] for line in out.splitlines() if line.split()]
+    left = [name for name in names if (match := NAME.match(name)) and int(match[1]) == pid]
+    for name in left:
+        output_of(["ip", "netns", "del", name])
+    return left
