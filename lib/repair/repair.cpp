@@ -140,7 +140,10 @@ wire::Tip RepairMachine::make_tip() const {
   const stream::ReceiverStatus& status = receiver_.status();
   wire::Tip tip;
   tip.stream = stream_;
-  tip.retained_from = std::max(status.anchor_seq, window_.floor());
+  // Slots outlive the floor: a frame is gone only when the one W above it is there.
+  const Seq end = window_.committed_end();
+  const Seq overwritten_end = end > window_.size() ? end - window_.size() : 0;
+  tip.retained_from = std::max(status.anchor_seq, overwritten_end);
   tip.statement = receiver_.newest_statement();
   if (status.linked_next > status.anchor_seq) {
     if (const auto digest = receiver_.digest_of(status.linked_next - 1)) {
@@ -207,7 +210,7 @@ void RepairMachine::ask_for_start(TimeNs now_ns, RepairOutput& out) {
   }
 }
 
-// Where to start: with everything if a neighbour has it, else at the newest statement that two
+// Where to start: with everything if a neighbour has it and will for half a window yet, else at the newest statement that two
 // neighbours (or one, after a while) know.
 void RepairMachine::try_start(TimeNs now_ns) {
   std::vector<std::pair<uint64_t, const Bytes*>> statements;
@@ -215,7 +218,7 @@ void RepairMachine::try_start(TimeNs now_ns) {
   for (const Peer& peer : peers_) {
     if (!peer.tip) continue;
     ++answered;
-    if (peer.tip->retained_from == 0) {
+    if (peer.tip->retained_from == 0 && peer.tip->linked_seq < window_.size() / 2) {
       receiver_.start_at_descriptor(now_ns);
       return;
     }
@@ -240,12 +243,12 @@ void RepairMachine::collect_wanted() {
   const stream::ReceiverStatus& status = receiver_.status();
   Seq seq = std::max(status.linked_next, status.highest_seen > 0 ? status.highest_seen + 1 : 0);
   if (!wanted_.empty()) seq = std::max(seq, wanted_.back().seq + 1);
-  Seq end = 0;
+  Seq end = 0;  // one above the highest
   for (const Peer& peer : peers_) {
-    if (peer.tip && !peer.tip->empty) end = std::max(end, peer.tip->linked_seq);
+    if (peer.tip && !peer.tip->empty) end = std::max(end, peer.tip->linked_seq + 1);
   }
   const Seq ceiling = window_.floor() + window_.size();
-  for (; seq <= end && seq < ceiling && wanted_.size() < config_.outstanding_max; ++seq) {
+  for (; seq < std::min(end, ceiling) && wanted_.size() < config_.outstanding_max; ++seq) {
     if (!window_.has(seq)) wanted_.push_back({seq, std::nullopt});
   }
 }

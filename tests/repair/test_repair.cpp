@@ -149,6 +149,39 @@ TEST_F(RepairTest, AWholeLostStartIsTailLossToo) {
   EXPECT_EQ(nacks[0].second.map, 1u);
 }
 
+TEST_F(RepairTest, AnEmptyStreamHasNothingToAskFor) {
+  node_->receiver->start_at_descriptor(0);
+  const auto machine = repair();
+  for (const uint32_t peer : {1u, 2u}) {
+    wire::Tip empty;
+    empty.stream = origin_->id();
+    machine->on_tip(peer, empty, 0, unused_);
+  }
+  for (TimeNs now = 0; now < ns_per_s; now += 10 * ns_per_ms) {
+    EXPECT_TRUE(sent<wire::Nack>(tick(*machine, now)).empty());
+  }
+}
+
+TEST_F(RepairTest, ATipClaimsWhatIsStillReadableBelowTheFloor) {
+  node_ = std::make_unique<TestNode>(crypto_, *origin_, test::NodeConfig{.window_log2 = 6});
+  node_->receiver->start_at_descriptor(0);
+  Seq most_behind = 0;
+  for (Seq seq = 0; seq < 200; ++seq) {
+    node_->offer(frames_[seq].frame);
+    node_->poll(0);
+    const wire::Tip claim = [&] {
+      const auto fresh = repair();
+      return sent<wire::Tip>(tick(*fresh, 0)).at(0).second;
+    }();
+    Bytes frame(2048);
+    ASSERT_TRUE(node_->window->read(claim.retained_from, 0, frame.data())) << seq;
+    if (claim.retained_from == 0) continue;
+    ASSERT_FALSE(node_->window->read(claim.retained_from - 1, 0, frame.data())) << seq;
+    most_behind = std::max(most_behind, claim.linked_seq - claim.retained_from);
+  }
+  EXPECT_GT(most_behind, 32u) << "below the floor too";
+}
+
 TEST_F(RepairTest, AnswersWithTheFrameOncePerRoundTrip) {
   node_->receiver->start_at_descriptor(0);
   const auto machine = repair();
