@@ -102,14 +102,12 @@ struct StreamConfig {
   uint32_t rate_frames_per_s = 10'000;
   uint32_t window_frames = 0;                        // a power of two; 0: from the rate
   wire::Delivery delivery = wire::Delivery::linked;  // final where keeping = "kept"
-  wire::Reemit reemit = wire::Reemit::verified;
   wire::Keeping keeping = wire::Keeping::live;
   bool routes = false;
   uint32_t statement_frames = 256;
   uint32_t statement_interval_ms = 10;
   uint32_t pack_wait_us = 0;
   uint32_t gap_deadline_ms = 2000;
-  uint64_t retention_bytes = 64u << 20;
   std::vector<PublicKey> origins;  // allow list; empty: any
 };
 

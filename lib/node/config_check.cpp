@@ -211,9 +211,6 @@ class Checker {
         add("stream", i, "keeping", fmt::format("\"kept\" {}", remedy));
       }
     }
-    if (stream.reemit == wire::Reemit::linked) {
-      add("stream", i, "reemit", "\"linked\" is not carried out by this version; use \"verified\"");
-    }
     if (stream.window_frames != 0 &&
         (!std::has_single_bit(stream.window_frames) || stream.window_frames < 1024)) {
       add("stream", i, "window",
@@ -296,7 +293,6 @@ wire::Descriptor descriptor_of(const StreamConfig& stream) {
   out.statement_frames_max = static_cast<uint16_t>(stream.statement_frames);
   out.statement_interval_ms = stream.statement_interval_ms;
   out.delivery = stream.delivery;
-  out.reemit = stream.reemit;
   out.keeping = stream.keeping;
   out.carries_routes = stream.routes;
   return out;

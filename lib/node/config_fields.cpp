@@ -39,8 +39,6 @@ constexpr std::array suite_choices = {
     named("sha256-gcm-ct", wire::Suite::sha256_gcm_ct), named("gmac", wire::Suite::gmac)};
 constexpr std::array delivery_choices = {named("linked", wire::Delivery::linked),
                                          named("final", wire::Delivery::final)};
-constexpr std::array reemit_choices = {named("verified", wire::Reemit::verified),
-                                       named("linked", wire::Reemit::linked)};
 constexpr std::array keeping_choices = {named("live", wire::Keeping::live),
                                         named("kept", wire::Keeping::kept)};
 
@@ -282,8 +280,6 @@ void visit(FieldVisitor& visitor, StreamConfig& stream) {
                          "objects are handed out when linked, or when final (the default "
                          "where keeping = \"kept\")"},
                      stream.delivery, delivery_choices);
-  visitor.choice(Key{"reemit", "relays pass frames on when verified, or when linked"},
-                 stream.reemit, reemit_choices);
   const bool kept = visitor.choice(Key{"keeping",
                                        "live gives gaps up after gap_deadline_ms, kept "
                                        "never does"},
@@ -300,8 +296,6 @@ void visit(FieldVisitor& visitor, StreamConfig& stream) {
                  stream.pack_wait_us, {0, 1'000'000, "us"});
   visitor.number(Key{"gap_deadline_ms", "live: age at which a gap is given up"},
                  stream.gap_deadline_ms, {10, 3'600'000, "ms"});
-  visitor.number(Key{"retention_bytes", "frames kept for repair"}, stream.retention_bytes,
-                 {65'536, uint64_t{1} << 36, "bytes"});
   take_list(
       visitor, Key{"origins", "public keys (64 hex digits) of allowed origins; empty: any"},
       stream.origins, 256, [](const PublicKey& key) { return to_hex(key); }, parse_key);

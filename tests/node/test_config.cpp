@@ -180,8 +180,6 @@ INSTANTIATE_TEST_SUITE_P(
                 "n.toml:12: [[port]] 'p' address: 127.0.0.1:7001 is [[port]] lo's already"},
         BadLine{15, "secret = \"s\"\nwindow = 5000",
                 "n.toml:16: [[stream]] 'news' window: 5000 must"},
-        BadLine{15, "secret = \"s\"\nreemit = \"linked\"",
-                "n.toml:16: [[stream]] 'news' reemit: \"linked\" is not carried out"},
         BadLine{15, "secret = \"s\"\nsuite = \"gmac\"\ndelivery = \"final\"",
                 "n.toml:17: [[stream]] 'news' delivery: \"final\" is refused with suite gmac"},
         BadLine{15, "secret = \"s\"\nsuite = \"gmac\"\nkeeping = \"kept\"\ndelivery = \"linked\"",
@@ -322,14 +320,12 @@ object_bytes_max = 2000000
 rate = 77
 window = 2048
 delivery = "final"
-reemit = "verified"
 keeping = "kept"
 routes = true
 statement_frames = 3
 statement_interval_ms = 4
 pack_wait_us = 5
 gap_deadline_ms = 60
-retention_bytes = 70000
 origins = ["00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"]
 [[stream]]
 name = "other"
@@ -369,10 +365,8 @@ TEST(Config, EveryKeyIsReadAndShown) {
     EXPECT_NE(item.value(), defaults["node"][item.key()]) << item.key();
   for (const auto& item : shown["repair"].items())
     EXPECT_NE(item.value(), defaults["repair"][item.key()]) << item.key();
-  for (const auto& item : shown["streams"][0].items()) {
-    if (item.key() == "reemit") continue;  // its other value is refused
+  for (const auto& item : shown["streams"][0].items())
     EXPECT_NE(item.value(), defaults["streams"][0][item.key()]) << item.key();
-  }
   EXPECT_EQ(shown["ports"][0]["link"]["rate"], "10Mbit");
   EXPECT_EQ(shown["ports"][0]["link"]["reorder"], 1e-7);
   EXPECT_EQ(shown["peers"][0]["rate"], "2500kbit");
