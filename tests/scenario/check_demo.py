@@ -51,11 +51,14 @@ class Demo(unittest.TestCase):
         self.assertEqual(result["nodes"][1]["sha256"],
                          hashlib.sha256("".join(digests).encode()).hexdigest())
         self.assertEqual(result["nodes"][0]["drops"], {"duplicate": 2})
+        for node in result["nodes"]:
+            self.assertEqual((node["latency_p50_ns"], node["latency_p99_ns"]), (123_000, 4_567_000))
 
     def test_table(self):
         done = self.demo("--nodes", "2")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("every node received exactly that", done.stdout)
+        self.assertRegex(done.stdout, r"\nn1 .* 123 us +4567 us  yes")
 
     def test_payload_is_what_is_published(self):
         (self.place / "payload").write_bytes(b"some bytes")
@@ -65,12 +68,16 @@ class Demo(unittest.TestCase):
     def test_an_altered_byte_fails(self):
         done = self.demo("--nodes", "3", "--break", "flip", "--patience", "1", "--json")
         self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertFalse(json.loads(done.stdout)["ok"])
+        result = json.loads(done.stdout)
+        self.assertFalse(result["ok"])
+        # Only what arrived can be measured.
+        self.assertEqual([node["latency_p50_ns"] for node in result["nodes"]], [123_000, None])
 
     def test_a_missing_byte_fails(self):
         done = self.demo("--nodes", "2", "--break", "drop", "--patience", "1")
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("NOT the same", done.stdout)
+        self.assertRegex(done.stdout, r"\nn1 .* -  +-  +NO")
 
     def test_bad_options(self):
         for words in (["--nodes", "1"], ["--nodes", "21"], ["--payload", "none"],

@@ -153,6 +153,10 @@ class Node:
                             f"{name} to be subscribed", [process])
         return process
 
+    def receive_stamped(self, stream, count):
+        """A StampedReceiver. Returns once it is subscribed."""
+        return StampedReceiver(self, stream, count)
+
     def stop(self, seconds=15):
         """SIGTERM; the exit code."""
         return self.process.stop(seconds)
@@ -160,6 +164,27 @@ class Node:
     def kill(self):
         """SIGKILL, as a crash would."""
         self.process.kill()
+
+
+class StampedReceiver:
+    """chaincast-gen receive: ends by itself once `count` stamped objects have come."""
+
+    def __init__(self, node, stream, count):
+        name = f"{node.name}-stamps-{stream}"
+        self.file = node.scenario.dir / f"{name}.json"
+        with open(self.file, "wb") as sink:
+            self.process = node.launch(generator(node, "receive", stream, "--stamped", "--count",
+                                                 count), name, stdout=sink)
+        node.scenario.until(lambda: self.process.log_has("subscribed"), 20,
+                            f"{name} to be subscribed", [self.process])
+
+    def is_running(self):
+        return self.process.is_running()
+
+    def result(self):
+        """Its summary, of what has come so far."""
+        self.process.stop()
+        return json.loads(self.file.read_text())
 
 
 class Lab:
@@ -234,6 +259,17 @@ class Lab:
                 seconds, f"{node.name}: links to {', '.join(sorted(wanted))} up", [node.process])
 
 
+def generator(node, *words):
+    """The command line of chaincast-gen at a node."""
+    return [PROGRAMS["chaincast-gen"], "--socket", node.socket, "--json", *words]
+
+
+def send_stamped(node, stream, count, rate, sizes="64-1024", seconds=60):
+    """Publishes made-up objects with stamps for StampedReceiver, `rate` a second."""
+    return json.loads(must(generator(node, "send", stream, "--sizes", sizes, "--count", count,
+                                     "--rate", rate, "--stamp"), seconds))
+
+
 def publish_file(node, stream, file, seconds=60):
     """Publishes a file as objects of a stream; the reply says how many and how many bytes."""
     return node.control("publish", stream, file, seconds=seconds)
@@ -243,8 +279,7 @@ def publish_routes(node, stream, record, mrt=None, synthetic=None, seconds=60):
     """Publishes route updates, from an MRT file or made up, and leaves the published bytes in the
     file `record`. The reply says how many objects and bytes."""
     source = ["--mrt", mrt] if mrt else ["--synthetic", synthetic]
-    out = must([PROGRAMS["chaincast-gen"], "--socket", node.socket, "--json", "send", stream,
-                *source, "--record", record], seconds)
+    out = must(generator(node, "send", stream, *source, "--record", record), seconds)
     return json.loads(out)
 
 

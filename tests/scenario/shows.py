@@ -14,8 +14,6 @@ NAMES = {
     "delivered_objects": ("delivered_objects", "objects"),
     "delivered_bytes": ("delivered_bytes", "bytes"),
     "hops": ("hops_max", "hops"),
-    "latency_p50_ns": ("latency_p50_ns",),
-    "latency_p99_ns": ("latency_p99_ns",),
     "subscribers": ("subscribers",),
     "reason": ("reason", "name"),
     "count": ("count", "frames"),
@@ -58,3 +56,11 @@ def drops(reply):
     else:
         counts = {pick(row, "reason"): pick(row, "count", 0) for row in body}
     return {reason: count for reason, count in counts.items() if count}
+
+
+def latency(reply):
+    """(p50, p99) in ns of what chaincast-gen received with monotonic stamps; None without any."""
+    for row in reply["latency"]:
+        if row["clock"] == "monotonic":
+            return row["p50_ns"], row["p99_ns"]
+    return None

@@ -32,6 +32,7 @@ def test_five_nodes_receive_routes_and_a_file(t):
         assert node["sha256"] == result["published"]["sha256"], node
         assert node["delivered_bytes"] == result["published"]["bytes"], node
         assert node["delivered_objects"] == result["published"]["objects"], node
+        assert 0 < node["latency_p50_ns"] <= node["latency_p99_ns"], node
     payload = Path(data_file("payload/intel.car-detection.mp4")).read_bytes()
     kept = (t.dir / "kept/n4/received-file").read_bytes()
     assert hashlib.sha256(kept).digest() == hashlib.sha256(payload).digest()
