@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The planted defects of scripts/mutants: each changes one line in a way that a bug could, and
-names the test that must notice. Grouped by test program, so that few are linked twice."""
+names the test that must notice. Grouped by test program."""
 
 from dataclasses import dataclass
 

@@ -30,8 +30,7 @@ PROGRAM_SUITES = {
     "scenario": "real processes on loopback and in namespaces",
     "mutants": "planted defects, each of which a named test must catch",
 }
-# Without mutants: that sweep builds tests anew for each defect and takes longer than the rest.
-ALL = ["unit", "sim", "scenario", "asan", "race", "fuzz"]
+ALL = ["unit", "mutants", "sim", "scenario", "asan", "race", "fuzz"]
 
 
 def parse(arguments):
@@ -40,7 +39,7 @@ def parse(arguments):
     parser = argparse.ArgumentParser(
         prog="scripts/test", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Build and run the tests.",
-        epilog=f"suites:\n{suites}\n  all       every one of them but mutants (the default)")
+        epilog=f"suites:\n{suites}\n  all       every one of them (the default)")
     parser.add_argument("suites", nargs="*", metavar="SUITE")
     parser.add_argument("--require-all", action="store_true",
                         help="a test that cannot run here is a failure")
