@@ -105,7 +105,7 @@ struct Window::Impl {
                        uint16_t length) noexcept;
   std::optional<unsigned> claim_storage(Seq seq) noexcept;
   void release_storage(unsigned k) noexcept { store_release(owners[k], 0); }
-  void count_commit(Seq seq) noexcept;
+  bool count_commit(Seq seq) noexcept;  // true: a higher seq was here before
   Fit fit_previous(Seq seq, const Half& link) const noexcept;
   Fit fit_next(Seq seq, const Half& digest) const noexcept;
   bool links_on(Seq seq, const Half& link) const noexcept;
@@ -206,12 +206,14 @@ Commit Window::Impl::commit_second(Seq seq, uint64_t word, const Digest& digest,
   return Commit::second;
 }
 
-void Window::Impl::count_commit(Seq seq) noexcept {
+bool Window::Impl::count_commit(Seq seq) noexcept {
   committed.fetch_add(1, std::memory_order_relaxed);
   Seq end = committed_end.load(std::memory_order_relaxed);
+  const bool is_reordered = end > seq + 1;
   while (end < seq + 1 && !committed_end.compare_exchange_weak(
                               end, seq + 1, std::memory_order_release, std::memory_order_relaxed)) {
   }
+  return is_reordered;
 }
 
 Fit Window::Impl::fit_previous(Seq seq, const Half& link) const noexcept {
@@ -349,7 +351,7 @@ CommitResult Window::commit(Seq seq, uint64_t tag48, const Digest& digest, const
   } else {
     return result;
   }
-  impl_->count_commit(seq);
+  result.is_reordered = impl_->count_commit(seq);
   if (!impl_->config.links_by_digest) return result;
   const Half link = half_of(frame + wire::frame_offset_link);
   result.contradicts_previous = impl_->fit_previous(seq, link) == Fit::contradicts;

@@ -54,6 +54,7 @@ struct CommitResult {
   bool contradicts_previous = false;  // its link differs from the digest committed at seq - 1
   bool contradicts_next = false;      // the frame committed at seq + 1 links to another digest
   bool previous_is_final = false;     // seq - 1 is below final_end
+  bool is_reordered = false;          // a higher seq had been committed before
 };
 
 inline constexpr unsigned size_log2_min = 10;

@@ -49,10 +49,11 @@ Json progress_of(const Carried& carried) {
   const stream::ReceiverStatus& s = carried.receiver->status();
   const stream::ReceiverCounters& c = carried.receiver->counters();
   const repair::RepairCounters& r = carried.repair->counters();
-  uint64_t received = 0, duplicates = 0, hops = 0;
+  uint64_t received = 0, duplicates = 0, reordered = 0, hops = 0;
   for (const stream::WorkerShare& share : carried.stream->shares) {
     received += share.received.read();
     duplicates += share.duplicates.read();
+    reordered += share.reordered.read();
     hops = std::max(hops, share.hops_max.read());
   }
   return {{"anchor", anchor_of(s)},
@@ -70,7 +71,8 @@ Json progress_of(const Carried& carried) {
           {"repaired_frames", r.frames_repaired},
           {"lost_frames", c.lost_frames},
           {"lost_objects", c.lost_objects},
-          {"reordered_frames", c.reordered},
+          {"reordered_frames", reordered},
+          {"gap_frames", c.gap_frames},
           {"contradictions", c.contradictions},
           {"replaced_frames", c.replaced},
           {"statements_checked", c.statements_checked},

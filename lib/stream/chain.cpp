@@ -65,14 +65,15 @@ void Chain::add(Seq seq, unsigned variant, const ChainVariant& content) {
   if (seq >= seen_end_) {
     CC_ASSERT(seq == seen_end_);
     ++seen_end_;
-  } else if (gaps_.fill(seq)) {
-    ++counters_.reordered;
+  } else {
+    gaps_.fill(seq);
   }
 }
 
 void Chain::note_missing(Seq last, TimeNs now_ns) {
   if (last < seen_end_) return;
   gaps_.note(seen_end_, last, now_ns);
+  counters_.gap_frames += last - seen_end_ + 1;
   seen_end_ = last + 1;
 }
 

@@ -32,16 +32,15 @@ class Gaps {
   }
   bool contains(Seq seq) const { return find(seq) != gaps_.end(); }
 
-  // `seq` is here now. False if it was not missing.
-  bool fill(Seq seq) {
+  // `seq` is here now.
+  void fill(Seq seq) {
     const auto at = find(seq);
-    if (at == gaps_.end()) return false;
+    if (at == gaps_.end()) return;
     const Seq first = at->first;
     const Gap gap = at->second;
     gaps_.erase(at);
     if (first < seq) gaps_[first] = {seq - 1, gap.noticed_ns};
     if (seq < gap.last) gaps_[seq + 1] = gap;
-    return true;
   }
 
   void forget_below(Seq seq) {

@@ -55,7 +55,7 @@ struct ReceiverCounters {
   uint64_t dropped_frames = 0;  // present, but their object was incomplete or malformed
   uint64_t other_frames = 0;    // statements, unknown kinds, frames that nobody subscribed to
   uint64_t statements_checked = 0, statements_bad = 0;
-  uint64_t reordered = 0;       // frames that arrived after a higher seq
+  uint64_t gap_frames = 0;      // seqs known to exist before they were here
   uint64_t contradictions = 0;  // seqs whose frames do not fit their neighbours or the signature
   uint64_t replaced = 0;        // variants chosen by a statement over the first one
   uint64_t unknown_kinds = 0;

@@ -44,6 +44,8 @@ Drop judge_commit(stage::Frame& frame, WorkerShare& share) noexcept {
   }
   switch (result.outcome) {
     case dedup::Commit::committed:
+      if (result.is_reordered) share.reordered.add();
+      [[fallthrough]];
     case dedup::Commit::second:
       return result.contradicts_previous && result.previous_is_final ? Drop::bad_link
                                                                      : Drop::count_;

@@ -25,6 +25,7 @@ inline constexpr unsigned workers_max = 16;
 struct alignas(64) WorkerShare {
   stats::Counter received;  // frames, duplicates included
   stats::Counter duplicates;
+  stats::Counter reordered;  // committed after a higher seq
   stats::Counter hops_max;
 };
 

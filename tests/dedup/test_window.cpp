@@ -67,6 +67,15 @@ TEST(Window, CommitsOnceAndReadsBack) {
   EXPECT_FALSE(window->has(4));
 }
 
+TEST(Window, SaysWhatCameAfterAHigherSeq) {
+  auto window = make_window(6);
+  for (const auto& [seq, is_reordered] : std::vector<std::pair<Seq, bool>>{
+           {0, false}, {3, false}, {1, true}, {4, false}, {2, true}, {5, false}}) {
+    EXPECT_EQ(commit(*window, made_frame(seq, 0), seq).is_reordered, is_reordered) << seq;
+  }
+  EXPECT_FALSE(commit(*window, made_frame(5, 1), 5).is_reordered) << "another variant of the last";
+}
+
 TEST(Window, KeepsTwoVariantsAndRefusesTheThird) {
   auto window = make_window(6);
   const MadeFrame a = made_frame(5, 0), b = made_frame(5, 1), c = made_frame(5, 2);

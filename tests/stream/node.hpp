@@ -93,6 +93,7 @@ class TestNode {
     const dedup::CommitResult result =
         window->commit(h.seq, tag48, job.digest, frame.data(), length, true);
     window->advance();
+    reordered += result.is_reordered;
     const bool drop = result.contradicts_previous && result.previous_is_final;
     return !drop &&
            (result.outcome == dedup::Commit::committed || result.outcome == dedup::Commit::second);
@@ -114,7 +115,7 @@ class TestNode {
   std::unique_ptr<dedup::Window> window;
   std::unique_ptr<stream::Receiver> receiver;
   RecordingSink sink;
-  uint64_t bad_tags = 0;
+  uint64_t bad_tags = 0, reordered = 0;
 
  private:
   Crypto& crypto_;
