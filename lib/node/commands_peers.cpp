@@ -51,6 +51,7 @@ Json peer_row(Node& node, uint32_t peer) {
   row["rx_datagrams"] = traffic.rx_datagrams;
   row["rx_bytes"] = traffic.rx_bytes;
   row["rx_lost"] = traffic.rx_lost;
+  row["rx_lanes"] = traffic.rx_lanes;
   row["detail"] = detail;
   return row;
 }

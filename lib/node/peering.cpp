@@ -445,6 +445,10 @@ Peering::Traffic Peering::traffic(uint32_t peer) const {
   traffic.rx_datagrams = record.rx_datagrams + live.datagrams_received;
   traffic.rx_bytes = record.rx_bytes + live.bytes_received;
   traffic.rx_lost = record.rx_lost + live.datagrams_lost;
+  for (uint32_t link_id : record.rx_link_ids) {
+    const auto lane = rx_lanes_.find(link_id);
+    traffic.rx_lanes.push_back(lane == rx_lanes_.end() ? 0 : lane->second->datagrams.read());
+  }
   return traffic;
 }
 

@@ -91,6 +91,7 @@ class Peering {
   struct Traffic {
     uint64_t tx_datagrams = 0, tx_bytes = 0, tx_frames = 0;
     uint64_t rx_datagrams = 0, rx_bytes = 0, rx_lost = 0;
+    std::vector<uint64_t> rx_lanes;  // [lane]: datagrams of the present session
   };
   Traffic traffic(uint32_t peer) const;
   Status set_rate(const std::string& name, uint64_t rate_bytes_per_s);
