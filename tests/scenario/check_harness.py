@@ -16,6 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(ROOT / "tests/support"), str(HERE)]
+import capture  # noqa: E402
 import harness  # noqa: E402
 import lab  # noqa: E402
 import net  # noqa: E402
@@ -191,16 +192,33 @@ class Namespaces(unittest.TestCase):
         here, there = net.addresses_of_link(0)
         a.add_address("veth0", here)
         b.add_address("veth0", there)
-        file = self.scenario.dir / "x.pcapng"
-        capture = b.capture("veth0", file, "udp port 7777")
-        send = ("import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
-                f"s.sendto(b'hello', ('{there.split('/')[0]}', 7777))")
-        a.run(sys.executable, "-c", send)
-        self.scenario.until(lambda: net.read_capture(file, ["udp.length"]), 10, "the datagram")
-        capture.stop()
+        file = self.scenario.dir / "x.pcap"
+        recording = b.capture("veth0", file)
+        with a.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for count, offload in enumerate(("on", "off"), 1):
+                a.run("ethtool", "-K", "veth0", "tx", offload)
+                sender.sendto(b"hello", (there.split("/")[0], 7777))
+                self.scenario.until(lambda: len(net.read_capture(file, ["udp.length"])) == count,
+                                    10, "the datagram")
+        self.assertEqual(recording.stop(), 2)
         rows = net.read_capture(file, ["udp.dstport", "udp.length", "ip.checksum.status"])
         self.assertEqual(rows, [{"udp.dstport": "7777", "udp.length": "13",
-                                 "ip.checksum.status": "1"}])
+                                 "ip.checksum.status": "1"}] * 2)
+        self.assertEqual(capture.half_made_checksums(file), (1, 2))
+
+    def test_a_stopped_capture_of_loopback_is_whole(self):
+        lack = harness.lacks_tshark()
+        if lack:
+            self.skipTest(lack)
+        place = net.Namespace(self.scenario, "lo")
+        file = self.scenario.dir / "x.pcap"
+        recording = place.capture("lo", file)
+        with place.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for number in range(1000):
+                sender.sendto(b"%d" % number, ("127.0.0.1", 7777))
+        recording.stop()
+        self.assertEqual([bytes(payload) for _, _, payload in capture.datagrams(file)],
+                         [b"%d" % number for number in range(1000)])
 
     def test_closing_removes_them(self):
         name = net.Namespace(self.scenario, "gone").name

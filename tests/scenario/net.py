@@ -2,13 +2,25 @@
 """Network namespaces, veth pairs between them, and captures inside them. Names carry the pid of
 the test, so that tests never meet and `sweep` can remove what a killed one left."""
 
+import contextlib
+import ctypes
 import ipaddress
 import os
 import re
+import socket
 
 from harness import Failure, must, output_of
 
 NAME = re.compile(r"^cc(\d+)-\w+$")
+CLONE_NEWNET = 0x40000000
+DISCARD_PORT, MARKER = 9, b"no datagram of a node"
+
+
+def move_to(network):
+    """This thread's network namespace becomes that of an open file below /proc/PID/ns."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(network.fileno(), CLONE_NEWNET) != 0:
+        raise Failure(f"{network.name}: {os.strerror(ctypes.get_errno())}")
 
 
 class Namespace:
@@ -41,14 +53,67 @@ class Namespace:
         self.run("ip", "address", "add", address, "dev", interface,
                  *(["nodad"] if ":" in address else []))
 
-    def capture(self, interface, file, expression="udp"):
-        """Starts tshark on an interface and returns when it captures. Stop it with .stop()."""
-        command = ["tshark", "-n", "-q", "-i", interface, "-f", expression, "-w", file]
-        process = self.start(command, f"tshark-{self.label}-{interface}")
-        self.scenario.until(lambda: process.log_has("Capturing on") and
-                            os.path.exists(file) and os.path.getsize(file) > 0,
-                            20, f"tshark on {interface} of {self.name}", [process])
-        return process
+    @contextlib.contextmanager
+    def entered(self):
+        """Sockets and processes that this thread makes meanwhile belong to this namespace."""
+        with open("/proc/thread-self/ns/net") as here, open(f"/run/netns/{self.name}") as there:
+            move_to(there)
+            try:
+                yield
+            finally:
+                move_to(here)
+
+    def capture(self, interface, file):
+        return Capture(self, interface, file)
+
+
+class Capture:
+    """A pcap file of the UDP datagrams that pass an interface, from when this returns until
+    stop()."""
+
+    BUFFER_MEBIBYTES = 64
+    SUMMARY = re.compile(r"Packets received/dropped on interface '.*': (\d+)/(\d+) ")
+
+    def __init__(self, namespace, interface, file):
+        self.namespace = namespace
+        self.interface = interface
+        self.file = file
+        self.process = namespace.start(
+            ["dumpcap", "-q", "-P", "-i", interface, "-B", self.BUFFER_MEBIBYTES, "-f", "udp", "-w",
+             file], f"dumpcap-{namespace.label}-{interface}")
+        self.wait(lambda: self.process.log_has("File: ") and os.path.exists(file) and
+                  os.path.getsize(file) > 0)
+
+    def wait(self, condition):
+        self.namespace.scenario.until(condition, 20, f"dumpcap on {self.interface} of "
+                                      f"{self.namespace.name}", [self.process])
+
+    def drain(self):
+        """Returns when the file has all that passed loopback until now: dumpcap ends without
+        reading what the kernel still holds for it."""
+        written = os.path.getsize(self.file)
+        with self.namespace.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(MARKER, ("127.0.0.1", DISCARD_PORT))
+
+        def has_marker():
+            with open(self.file, "rb") as file:
+                file.seek(max(0, written - len(MARKER)))
+                return MARKER in file.read()
+        self.wait(has_marker)
+
+    def stop(self):
+        """Ends it; how many packets it has. Fails if the kernel's packet socket lost one: what is
+        said of the rest would not hold for the whole."""
+        if self.interface == "lo":
+            self.drain()
+        self.process.stop()
+        summary = self.SUMMARY.search(self.process.log_text())
+        if not summary:
+            raise Failure(f"dumpcap did not count: {self.process.log_text()}")
+        received, dropped = map(int, summary.groups())
+        if dropped:
+            raise Failure(f"the capture lacks {dropped} of {received + dropped} packets")
+        return received
 
 
 def connect(a, a_interface, b, b_interface, mtu=None):
