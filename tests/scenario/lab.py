@@ -191,11 +191,11 @@ class Lab:
     """N nodes on loopback `udp` ports, linked as a ring lattice (or as `edges` says)."""
 
     def __init__(self, scenario, count, streams, edges=None, link=None, node=None, port=None,
-                 stream=None, rules=None, namespace=None):
+                 stream=None, peer=None, rules=None, namespace=None):
         """streams: {name: index of its origin, or None}. link: the `link` table of every port.
         node, port: functions of the index, stream: one of the name, that return more keys for
-        these tables. rules: {(a, b): rule of tamper.Wire} for edges with a wire that tampers.
-        namespace: a net.Namespace that all nodes run in."""
+        these tables. peer: more keys of every `peer` table. rules: {(a, b): rule of tamper.Wire}
+        for edges with a wire that tampers. namespace: a net.Namespace that all nodes run in."""
         self.scenario = scenario
         self.streams = streams
         self.edges = ring_lattice(count) if edges is None else edges
@@ -203,6 +203,7 @@ class Lab:
         self.extra_node = node or (lambda index: {})
         self.extra_port = port or (lambda index: {})
         self.extra_stream = stream or (lambda name: {})
+        self.extra_peer = peer or {}
         base = free_port_block(count * PORTS_PER_NODE)
         self.addresses = [f"127.0.0.1:{base + index * PORTS_PER_NODE}" for index in range(count)]
         self.wires = {}
@@ -237,7 +238,8 @@ class Lab:
                 **self.extra_port(index)}
         peers = [{"name": self.nodes[other].name,
                   "address": self.aliases.get((index, other), self.addresses[other]),
-                  "secret": self.secret("link-%d-%d" % tuple(sorted((index, other))))}
+                  "secret": self.secret("link-%d-%d" % tuple(sorted((index, other)))),
+                  **self.extra_peer}
                  for other in self.neighbours(index)]
         streams = [{"name": name, "secret": self.secret(f"stream-{name}"),
                     "publish": origin == index, **self.extra_stream(name)}

@@ -75,13 +75,19 @@ class Wire:
             passed = self.rule(data, side is self.facing_a)
             self.altered += passed != [data]
             offset = port - side.node[1]
-            source = other.sockets[offset if 0 <= offset < len(other.sockets) else 0]
             for datagram in passed:
-                try:
-                    source.sendto(datagram, (other.node[0], other.node[1] + lane))
-                    self.forwarded += 1
-                except (BlockingIOError, ConnectionRefusedError):
-                    pass  # as on any wire: the far end may be down
+                self.send(other, offset if 0 <= offset < len(other.sockets) else 0, lane, datagram)
+
+    def send(self, side, source_lane, lane, datagram):
+        try:
+            side.sockets[source_lane].sendto(datagram, (side.node[0], side.node[1] + lane))
+            self.forwarded += 1
+        except (BlockingIOError, ConnectionRefusedError):
+            pass  # as on any wire: the far end may be down
+
+    def inject(self, datagram):
+        """To the second node, as if the first had sent it from and to its base port."""
+        self.send(self.facing_b, 0, 0, datagram)
 
     def close(self):
         self.waker.send(b"x")
