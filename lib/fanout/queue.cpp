@@ -56,12 +56,26 @@ std::shared_ptr<PeerState> make_peer_state(uint32_t peer, unsigned workers,
   return state;
 }
 
+namespace {
+
+// Queues in front of the workers' that lane 0 has for itself.
+unsigned lane0_queues(const port::Capabilities& capabilities, unsigned workers) {
+  return capabilities.tx_queues > workers ? 1 : 0;
+}
+
+}  // namespace
+
 std::vector<uint16_t> assign_tx_queues(const port::Capabilities& capabilities, unsigned workers) {
   CC_ASSERT(capabilities.tx_queues >= workers);
-  const unsigned own = capabilities.tx_queues > workers ? 1 : 0;
+  const unsigned own = lane0_queues(capabilities, workers);
   std::vector<uint16_t> queues = {0};
   for (unsigned w = 0; w < workers; ++w) queues.push_back(static_cast<uint16_t>(w + own));
   return queues;
+}
+
+unsigned tx_queue_worker(const port::Capabilities& capabilities, unsigned workers, unsigned queue) {
+  const unsigned own = lane0_queues(capabilities, workers);
+  return queue < own ? 0 : std::min(queue - own, workers - 1);
 }
 
 }  // namespace chaincast::fanout

@@ -96,5 +96,8 @@ std::shared_ptr<PeerState> make_peer_state(uint32_t peer, unsigned workers,
 // Control. Port queues for lanes 0, 1 + w: a queue of its own for lane 0 where the port has
 // 1 + workers queues, else worker w's queue is w (a port has at least one queue per worker).
 std::vector<uint16_t> assign_tx_queues(const port::Capabilities& capabilities, unsigned workers);
+// Control. The worker that sends on a port queue, by that assignment; for one that nobody sends on,
+// the worker that may.
+unsigned tx_queue_worker(const port::Capabilities& capabilities, unsigned workers, unsigned queue);
 
 }  // namespace chaincast::fanout

@@ -87,9 +87,9 @@ Status Node::remove_port(const std::string& name) {
   return {};
 }
 
-// Which worker polls which queue: queue w belongs to worker w; a queue of its own for lane 0
-// (queue 0 of 1 + workers) belongs to worker 0 and is polled first. A port with fewer queues is
-// polled by worker 0, which hands datagrams over by their UDP port.
+// Which worker polls which queue: queue w, and with it UDP port base + w, belongs to worker w. A
+// port with fewer queues is polled by worker 0, which hands datagrams over by their UDP port. A
+// transmit queue has its housekeeping done by the worker that sends on it.
 void Node::publish_receive_plan() {
   auto plan = std::make_unique<ReceivePlan>();
   const unsigned workers = plane_.workers();
@@ -100,20 +100,16 @@ void Node::publish_receive_plan() {
     const port::Capabilities capabilities = record->port->capabilities();
     port::Port* port = record->port.get();
     const uint16_t base = port->info().udp_port;
-    const bool has_lane0_queue = capabilities.rx_queues == workers + 1;
     for (uint16_t q = 0; q < capabilities.rx_queues; ++q) {
-      const unsigned worker =
-          has_lane0_queue ? (q == 0 ? 0 : q - 1u) : std::min<unsigned>(q, workers - 1);
+      const unsigned worker = std::min<unsigned>(q, workers - 1);
       ReceiveQueue queue{port, q, {}, base};
       if (!capabilities.steers_ports && workers > 1) {
         for (unsigned w = 0; w < workers; ++w) queue.worker_of.push_back(static_cast<uint8_t>(w));
       }
       plan->queues[worker].push_back(std::move(queue));
     }
-    for (uint16_t q = 0; q < std::max(capabilities.rx_queues, capabilities.tx_queues); ++q) {
-      const unsigned worker =
-          has_lane0_queue ? (q == 0 ? 0 : q - 1u) : std::min<unsigned>(q, workers - 1);
-      plan->ticks[worker].emplace_back(port, q);
+    for (uint16_t q = 0; q < capabilities.tx_queues; ++q) {
+      plan->ticks[fanout::tx_queue_worker(capabilities, workers, q)].emplace_back(port, q);
     }
   }
   plane_.receive.publish(std::move(plan), retirer_);

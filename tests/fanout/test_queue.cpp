@@ -48,6 +48,22 @@ TEST(PacketRing, BehavesAsABoundedQueue) {
   }
 }
 
+// A port queue has one worker: lane 0 is worker 0's, lane 1 + w worker w's, on whatever queue.
+TEST(PeerState, AQueueIsKeptByTheWorkerThatSendsOnIt) {
+  for (unsigned workers = 1; workers <= 4; ++workers) {
+    for (unsigned extra = 0; extra <= 2; ++extra) {
+      port::Capabilities capabilities;
+      capabilities.tx_queues = static_cast<uint16_t>(workers + extra);
+      const auto queues = fanout::assign_tx_queues(capabilities, workers);
+      EXPECT_EQ(fanout::tx_queue_worker(capabilities, workers, queues[0]), 0u);
+      for (unsigned w = 0; w < workers; ++w) {
+        EXPECT_EQ(fanout::tx_queue_worker(capabilities, workers, queues[1 + w]), w)
+            << workers << " workers, " << extra << " more queues";
+      }
+    }
+  }
+}
+
 TEST(PeerState, GivesLaneZeroAQueueOfItsOwnWhereThereIsOne) {
   port::Capabilities capabilities;
   capabilities.tx_queues = 3;
