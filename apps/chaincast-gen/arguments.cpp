@@ -9,19 +9,19 @@ namespace chaincast::generator {
 namespace {
 
 constexpr const char* footer_text =
-    "\nThe socket is --socket, else $CHAINCAST_SOCKET, else /run/chaincast/chaincast.sock.\n"
+    "The socket is --socket, else $CHAINCAST_SOCKET, else /run/chaincast/chaincast.sock.\n"
     "Exit codes: 0 done; 1 something was lost, duplicated, out of order or corrupt, too little\n"
     "came, or the node refused; 2 wrong usage, no connection, or connection lost.";
 
 constexpr const char* send_footer_text =
-    "\nExactly one of --mrt, --file, --routes and --sizes says what to send. Without a rate it "
+    "Exactly one of --mrt, --file, --routes and --sizes says what to send. Without a rate it "
     "goes\n"
     "as fast as the node takes it. With one, every object is due at a fixed time after the start:\n"
     "a late sender catches up, and the summary says how late it was. SIGINT ends a run with its\n"
     "summary.";
 
 constexpr const char* receive_footer_text =
-    "\nObjects stamped by 'send --stamp' are checked one by one: loss, duplication, order, "
+    "Objects stamped by 'send --stamp' are checked one by one: loss, duplication, order, "
     "content\n"
     "and latency, from the hand-over at the sender to the arrival here. Monotonic stamps are\n"
     "comparable on one host only, realtime ones where clocks are synchronised. It ends at the\n"

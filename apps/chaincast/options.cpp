@@ -41,7 +41,7 @@ Options parse_options(int argc, char** argv, int& exit_code) {
       words.emplace_back(argv[i]);
     }
   }
-  CLI::App app("chaincast: packet dissemination node\nUsage: chaincast [EAL options --] [options]");
+  CLI::App app("chaincast: packet dissemination node", "chaincast [EAL options --]");
   app.footer(footer);
   app.add_option("--config", options.config_file, "configuration file (TOML)");
   app.add_option("--cmdline-file", options.command_file, "commands to run after start-up");

@@ -38,7 +38,7 @@ Result<std::unique_ptr<port::Port>> make_ethdev(const node::PortConfig& config, 
   for (const Endpoint& gateway : config.gateways) {
     (gateway.is_ipv6 ? ethdev.gateway_v6 : ethdev.gateway_v4) = gateway;
   }
-  ethdev.udp_port = config.udp_port;
+  ethdev.udp_port = config.udp_port.value_or(node::udp_port_default);
   ethdev.udp_port_count = static_cast<uint16_t>(queues);
   ethdev.queues = static_cast<uint16_t>(queues);
   ethdev.mtu_bytes = config.mtu_bytes;

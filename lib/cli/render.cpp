@@ -17,10 +17,20 @@ using ops::Json;
 constexpr size_t table_width_max = 160;
 constexpr size_t indent_step = 2;
 
-constexpr std::array<std::string_view, 14> units = {
-    "ns",   "us",     "ms",    "s",   "bytes", "percent", "frames_per_s",
-    "mbit", "mbit_s", "bit_s", "ppm", "mb",    "cycles",  "unix_s",
+struct Unit {
+  std::string_view ending;  // of a key
+  std::string_view text;
 };
+constexpr std::array<Unit, 8> units = {{
+    {"ns", "ns"},
+    {"us", "us"},
+    {"ms", "ms"},
+    {"s", "s"},
+    {"bytes", "bytes"},
+    {"percent", "percent"},
+    {"bits_per_s", "bits/s"},
+    {"frames_per_s", "frames/s"},
+}};
 
 std::string clean(const std::string& text) {
   std::string out;
@@ -191,19 +201,17 @@ std::string heading(const std::string& key) {
     qualifier = end;
     name.resize(name.size() - end.size());
   }
-  std::string_view best;
-  for (const std::string_view unit : units) {
-    const bool ends = name.size() > unit.size() + 1 && name.ends_with(unit) &&
-                      name[name.size() - unit.size() - 1] == '_';
-    if (ends && unit.size() > best.size()) best = unit;
+  Unit best;
+  for (const Unit& unit : units) {
+    const size_t size = unit.ending.size();
+    const bool ends = name.size() > size + 1 && name.ends_with(unit.ending) &&
+                      name[name.size() - size - 1] == '_';
+    if (ends && size > best.ending.size()) best = unit;
   }
   std::string unit_text;
-  if (!best.empty()) {
-    unit_text = fmt::format(" ({})", best);
-    std::replace(unit_text.begin(), unit_text.end(), '_', '/');
-    if (best == "frames_per_s") unit_text = " (frames/s)";
-    if (best == "unix_s") unit_text = " (unix s)";
-    name.resize(name.size() - best.size() - 1);
+  if (!best.ending.empty()) {
+    unit_text = fmt::format(" ({})", best.text);
+    name.resize(name.size() - best.ending.size() - 1);
   }
   name += qualifier;
   std::replace(name.begin(), name.end(), '_', ' ');

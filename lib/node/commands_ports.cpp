@@ -99,7 +99,6 @@ Reply attach(Node& node, const Arguments& arguments) {
     if (!address) return address.error();
     config.driver = PortDriver::udp;
     config.address = *address;
-    config.udp_port = address->port;
   } else {
     config.driver = PortDriver::ethdev;
     config.device = device;

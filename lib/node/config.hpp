@@ -30,6 +30,7 @@ inline constexpr size_t config_bytes_max = 1024 * 1024;
 inline constexpr size_t ports_max = 32;
 inline constexpr size_t peers_max = 1024;
 inline constexpr size_t streams_max = 1024;
+inline constexpr uint16_t udp_port_default = 7000;
 
 struct NodeConfig {
   std::string name;
@@ -71,9 +72,9 @@ struct PortConfig {
   std::string device;                // ethdev: PCI address or device string
   std::vector<InterfaceAddress> ip;  // ethdev
   std::vector<Endpoint> gateways;    // ethdev: at most one per family; port unused
-  uint16_t udp_port = 7000;          // ethdev: base of the UDP ports
+  std::optional<uint16_t> udp_port;  // ethdev: base of the UDP ports; else udp_port_default
   uint16_t mtu_bytes = 1500;
-  unsigned queues = 0;  // 0: one per worker and one for lane 0, where the port has as many
+  unsigned queues = 0;  // 0: one per worker
   CopyMode copy = CopyMode::automatic;
   ChecksumMode checksum = ChecksumMode::automatic;
   bool promisc = false;

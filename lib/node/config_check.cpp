@@ -109,6 +109,9 @@ class Checker {
     if (udp && !port.gateways.empty()) {
       add("port", i, "gateway", "is for driver ethdev; the kernel routes for udp");
     }
+    if (udp && port.udp_port) {
+      add("port", i, "udp_port", "is for driver ethdev; udp listens on the port of its address");
+    }
     if (udp && port.role == port::Role::edge) {
       add("port", i, "role", "an edge port needs whole packets; use driver = \"ethdev\"");
     }
@@ -121,6 +124,11 @@ class Checker {
     if (!udp && port.ip.empty() && port.role == port::Role::fabric) {
       add("port", i, "ip",
           "is missing; a fabric port needs its own address, e.g. [\"10.0.0.1/24\"]");
+    }
+    if (port.queues != 0 && port.queues < config_.node.workers) {
+      add("port", i, "queues",
+          fmt::format("{} for {} workers; give each worker one, or leave it out", port.queues,
+                      config_.node.workers));
     }
     if (port.gateways.size() == 2 && port.gateways[0].is_ipv6 == port.gateways[1].is_ipv6) {
       add("port", i, "gateway", "lists two of one family; keep one");

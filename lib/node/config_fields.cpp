@@ -95,7 +95,7 @@ Result<std::optional<NodeId>> parse_node(const std::string& text) {
   const auto bytes = from_hex(text);
   if (!bytes || bytes->size() != 16) {
     return error(ErrorCode::invalid, fmt::format("'{}' is not a node id of 32 hex digits; copy it "
-                                                 "from the peer's `show version`",
+                                                 "from the peer's `show status`",
                                                  text));
   }
   NodeId id;
@@ -106,10 +106,12 @@ Result<std::optional<NodeId>> parse_node(const std::string& text) {
 Result<PublicKey> parse_key(const std::string& text) {
   const auto bytes = from_hex(text);
   if (!bytes || bytes->size() != 32) {
-    return error(ErrorCode::invalid,
-                 fmt::format("'{}' is not an Ed25519 public key of 64 hex digits; copy it from the "
-                             "origin's `show version`",
-                             text));
+    return error(
+        ErrorCode::invalid,
+        fmt::format("'{}' is not an Ed25519 public key of 64 hex digits; copy it from what "
+                    "`chaincast keygen` printed at the origin, or `origin` of `show "
+                    "streams`",
+                    text));
   }
   PublicKey key;
   std::copy(bytes->begin(), bytes->end(), key.begin());
@@ -218,7 +220,7 @@ void visit(FieldVisitor& visitor, PortConfig& port) {
   visitor.choice(Key{"driver", "kernel sockets, or a DPDK device"}, port.driver, driver_choices);
   visitor.choice(Key{"role", "fabric carries chaincast; edge is a site's LAN"}, port.role,
                  role_choices);
-  take(visitor, Key{"address", "udp: own ip:port; lane n listens on port + n"},
+  take(visitor, Key{"address", "udp: own ip:port; worker n listens on port + n"},
        port.address ? port::to_text(*port.address) : "", port.address,
        [](const std::string& text) -> Result<std::optional<Endpoint>> {
          const auto parsed = port::parse_endpoint(text);
@@ -230,10 +232,12 @@ void visit(FieldVisitor& visitor, PortConfig& port) {
             interface_text, parse_interface);
   take_list(visitor, Key{"gateway", "ethdev: next hop beyond the prefixes, one per family"},
             port.gateways, 2, port::address_text, port::parse_address);
-  visitor.number(Key{"udp_port", "ethdev: lane n listens on this UDP port + n"}, port.udp_port,
-                 {1, 65'000, ""});
+  visitor.number(Key{"udp_port", "ethdev: worker n listens on this UDP port + n; unless set 7000"},
+                 port.udp_port, {1, 65'000, ""});
   visitor.number(Key{"mtu", "largest IP packet"}, port.mtu_bytes, {1280, 65'535, "bytes"});
-  visitor.number(Key{"queues", "receive queues; 0: one per worker and one for control"},
+  visitor.number(Key{"queues",
+                     "receive and transmit queues; 0: one per worker; one more gives control and "
+                     "routes a transmit queue of their own"},
                  port.queues, {0, 64, "queues"});
   visitor.choice(Key{"copy", "copies share their payload, or are linear"}, port.copy, copy_choices);
   visitor.choice(Key{"checksum", "who computes UDP checksums"}, port.checksum, checksum_choices);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,7 +39,7 @@ class FieldVisitor {
   virtual bool text(const Key& key, std::string& value) = 0;
   virtual bool path(const Key& key, std::string& value) = 0;
   virtual bool flag(const Key& key, bool& value) = 0;
-  virtual bool number64(const Key& key, uint64_t& value, const Range& range) = 0;
+  virtual bool number64(const Key& key, std::optional<uint64_t>& value, const Range& range) = 0;
   virtual bool real(const Key& key, double& value) = 0;  // 0..1
   virtual bool choose(const Key& key, unsigned& value, std::span<const Choice> choices) = 0;
   virtual bool texts(const Key& key, std::vector<std::string>& value, size_t max) = 0;
@@ -53,15 +54,22 @@ class FieldVisitor {
 
   template <typename T>
   bool number(const Key& key, T& value, const Range& range) {
-    uint64_t wide = value;
+    std::optional<uint64_t> wide = value;
     const bool given = number64(key, wide, range);
-    if (given) value = static_cast<T>(wide);
+    if (given) value = static_cast<T>(*wide);
+    return given;
+  }
+  template <typename T>
+  bool number(const Key& key, std::optional<T>& value, const Range& range) {
+    std::optional<uint64_t> wide = value;
+    const bool given = number64(key, wide, range);
+    if (given) value = static_cast<T>(*wide);
     return given;
   }
   // Held in nanoseconds, written in milliseconds.
   bool milliseconds(const Key& key, TimeNs& value, const Range& range) {
     uint64_t ms = value / ns_per_ms;
-    const bool given = number64(key, ms, range);
+    const bool given = number(key, ms, range);
     if (given) value = ms * ns_per_ms;
     return given;
   }

@@ -157,10 +157,10 @@ class Reader final : public FieldVisitor {
     return true;
   }
 
-  bool number64(const Key& key, uint64_t& value, const Range& range) override {
+  bool number64(const Key& key, std::optional<uint64_t>& value, const Range& range) override {
     const toml::node* node = find(key);
     if (node == nullptr) return false;
-    return read_number(key, *node, value, range);
+    return read_number(key, *node, value.emplace(), range);
   }
 
   bool real(const Key& key, double& value) override {

@@ -50,8 +50,8 @@ class Formatter : public FieldVisitor {
   bool flag(const Key& key, bool& value) override {
     return put(key, "true or false", value ? "true" : "false");
   }
-  bool number64(const Key& key, uint64_t& value, const Range& range) override {
-    return put(key, range_text(range), std::to_string(value));
+  bool number64(const Key& key, std::optional<uint64_t>& value, const Range& range) override {
+    return put(key, range_text(range), value ? std::to_string(*value) : "");
   }
   bool real(const Key& key, double& value) override {
     // TOML tells floats from integers by the point.
@@ -140,7 +140,9 @@ class JsonVisitor final : public FieldVisitor {
   }
   bool path(const Key& key, std::string& value) override { return text(key, value); }
   bool flag(const Key& key, bool& value) override { return put(key, value); }
-  bool number64(const Key& key, uint64_t& value, const Range&) override { return put(key, value); }
+  bool number64(const Key& key, std::optional<uint64_t>& value, const Range&) override {
+    return put(key, value ? ops::Json(*value) : ops::Json{});
+  }
   bool real(const Key& key, double& value) override { return put(key, value); }
   bool choose(const Key& key, unsigned& value, std::span<const Choice> choices) override {
     return put(key, choice_name(value, choices));

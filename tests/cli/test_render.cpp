@@ -12,6 +12,7 @@ TEST(Heading, UnitsGoIntoBrackets) {
   EXPECT_EQ(heading("rtt_us"), "rtt (us)");
   EXPECT_EQ(heading("queue_bytes_max"), "queue max (bytes)");
   EXPECT_EQ(heading("rate_frames_per_s"), "rate (frames/s)");
+  EXPECT_EQ(heading("rate_bits_per_s"), "rate (bits/s)");
   EXPECT_EQ(heading("loss_percent"), "loss (percent)");
   EXPECT_EQ(heading("peers"), "peers");
   EXPECT_EQ(heading("bytes"), "bytes");

@@ -140,7 +140,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "rate; write \"unlimited\""},
         BadLine{12, "secret = \"s\"\nnode = \"00\"",
                 "n.toml:13: [[peer]] 'b' node: '00' is not a "
-                "node id of 32 hex digits"},
+                "node id of 32 hex digits; copy it from the peer's `show status`"},
         BadLine{15, "secret = \"s\"\npayload = 63",
                 "n.toml:16: [[stream]] 'news' payload: '63' must"},
         BadLine{15, "secret = \"s\"\norigins = [\"00\"]",
@@ -163,6 +163,12 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{7, "driver = \"ethdev\"", "n.toml:5: [[port]] 'lo' device: is missing"},
         BadLine{8, "address = \"127.0.0.1:7001\"\nip = [\"10.0.0.1/24\"]",
                 "n.toml:9: [[port]] 'lo' ip: is for driver ethdev"},
+        BadLine{8, "address = \"127.0.0.1:7001\"\nudp_port = 7001",
+                "n.toml:9: [[port]] 'lo' udp_port: is for driver ethdev; udp listens on the port"},
+        BadLine{4,
+                "network = \"n\"\nworkers = 3\n[[port]]\nname = \"q\"\nqueues = 2\n"
+                "address = \"127.0.0.1:7009\"",
+                "n.toml:8: [[port]] 'q' queues: 2 for 3 workers; give each worker one"},
         BadLine{11, "address = \"[::1]:7101\"",
                 "n.toml:11: [[peer]] 'b' address: [::1]:7101: port 'lo' has no IPv6 address"},
         BadLine{12, "secret = \"s\"\nport = \"l0\"",
@@ -353,6 +359,13 @@ TEST(Config, SavedAndLoadedAgainShowsTheSame) {
     EXPECT_EQ(to_json(*again).dump(), to_json(*config).dump());
     EXPECT_EQ(save_config(*again), saved);
   }
+}
+
+TEST(Config, WhatAPortDoesNotHaveIsNotSaved) {
+  const auto config = parse(minimal);
+  EXPECT_THAT(save_config(*config), testing::Not(HasSubstr("udp_port")));
+  EXPECT_TRUE(to_json(*config)["ports"][0]["udp_port"].is_null());
+  EXPECT_THAT(save_config(*parse(full)), HasSubstr("udp_port = 7777"));
 }
 
 TEST(Config, EveryKeyIsReadAndShown) {

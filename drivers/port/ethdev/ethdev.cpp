@@ -181,8 +181,9 @@ Result<Destination> EthdevPort::destination(const Endpoint& remote, uint16_t loc
                                                    remote.is_ipv6 ? "IPv6" : "IPv4"));
     case Reach::no_route:
       return error(ErrorCode::refused,
-                   fmt::format("{}: not on its link and no gateway; set {} or correct the prefix",
-                               what, remote.is_ipv6 ? "gateway_v6" : "gateway_v4"));
+                   fmt::format("{}: not on its link and no {} gateway; add one to gateway, or "
+                               "correct the prefix length in ip",
+                               what, remote.is_ipv6 ? "IPv6" : "IPv4"));
     case Reach::full:
       return error(ErrorCode::refused, fmt::format("{}: its neighbour table is full ({} entries)",
                                                    what, neighbours_.entries().size()));

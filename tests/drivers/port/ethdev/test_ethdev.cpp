@@ -173,7 +173,7 @@ TEST_F(Ethdev, ResolvesTheNextHopAndSaysWhatIsMissing) {
   EXPECT_EQ(found.error().code, ErrorCode::not_found);
   EXPECT_THAT(found.error().message, HasSubstr("192.0.2.9 has not answered ARP"));
   EXPECT_THAT(port_->destination(endpoint("198.51.100.1:1"), 7000).error().message,
-              HasSubstr("gateway_v4"));
+              HasSubstr("no IPv4 gateway; add one to gateway"));
 
   port_->tick(0, 0);  // sends the request, which loops back and is nobody's question
   EXPECT_EQ(receive().size(), 0u);
