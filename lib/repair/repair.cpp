@@ -210,8 +210,8 @@ void RepairMachine::ask_for_start(TimeNs now_ns, RepairOutput& out) {
   }
 }
 
-// Where to start: with everything if a neighbour has it and will for half a window yet, else at the newest statement that two
-// neighbours (or one, after a while) know.
+// Where to start: with everything if a neighbour has it and will for half a window yet, else at the
+// newest statement that two neighbours (or one, after a while) know.
 void RepairMachine::try_start(TimeNs now_ns) {
   std::vector<std::pair<uint64_t, const Bytes*>> statements;
   size_t answered = 0;
