@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "drivers/port/ethdev/shared.hpp"
 
+#include <algorithm>
+
 #include "support/mbufs.hpp"
 
 namespace chaincast::port::test {
@@ -27,8 +29,7 @@ std::vector<rte_mbuf*> make_copies(rte_mempool* pool, const Destination& to, Byt
       rte_mbuf_refcnt_update(shared, 1);
       CC_ASSERT(rte_pktmbuf_chain(head, shared) == 0);
     } else {
-      std::memcpy(rte_pktmbuf_append(head, static_cast<uint16_t>(payload.size())), payload.data(),
-                  payload.size());
+      std::ranges::copy(payload, rte_pktmbuf_append(head, static_cast<uint16_t>(payload.size())));
     }
     out.push_back(head);
   }
