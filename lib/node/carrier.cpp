@@ -97,8 +97,8 @@ Status Carrier::remove(const std::string& name, TimeNs now_ns) {
   for (auto& [id, carried] : carried_) {
     if (carried->resource != name) continue;
     if (carried->origin) {
-      carried->origin->end(now_ns, [&](ByteSpan frame, const Digest& digest) {
-        mailer_.send_own(id, frame, digest);
+      carried->origin->end(now_ns, [&, own = id](ByteSpan frame, const Digest& digest) {
+        mailer_.send_own(own, frame, digest);
       });
     }
     gone.push_back(id);
