@@ -4,9 +4,11 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 #include "base/ids.hpp"
 #include "crypto/link_key.hpp"
+#include "rate/bucket.hpp"
 #include "stats/counter.hpp"
 #include "wire/frame.hpp"
 
@@ -60,6 +62,7 @@ struct RxLane {
   bool check_off = false;  // both ends agreed on check 0
   Endpoint source;         // the only address accepted; port is the sender's base port + lane rule
   crypto::LinkKey key;
+  std::shared_ptr<rate::Bucket> budget;  // of the link, all its lanes; null: unlimited
   // written by the worker
   ReplayWindow replay;
   stats::Counter datagrams, bytes, lost;  // lost: gaps seen in the counter, less late arrivals

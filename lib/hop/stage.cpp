@@ -147,6 +147,14 @@ Drop accept(RxLane& lane, uint64_t counter, uint16_t bytes, TimeNs now_ns) noexc
   return keep;
 }
 
+// Frames only: control has its own bound, and a flooded link must still hear keepalives and
+// goodbyes.
+bool affords(const RxLane& lane, uint16_t bytes, TimeNs now_ns) noexcept {
+  using Class = rate::Bucket::Class;
+  if (lane.budget == nullptr) return true;
+  return lane.budget->take(bytes, lane.lane == 0 ? Class::priority : Class::bulk, now_ns);
+}
+
 }  // namespace
 
 void process(stage::Burst& burst, const LaneTable& lanes, ControlSink& control) noexcept {
@@ -169,7 +177,9 @@ void process(stage::Burst& burst, const LaneTable& lanes, ControlSink& control) 
     datagram.peer = verdict.lane->peer;
     datagram.frame_count = datagram.data[2];
     datagram.hops = datagram.data[3];
-    if (datagram.frame_count > 0) return keep;
+    if (datagram.frame_count > 0) {
+      return affords(*verdict.lane, datagram.bytes, burst.now_ns) ? keep : Drop::link_budget;
+    }
     return control.take(datagram, verdict.lane) ? stage::handed_over : Drop::control_full;
   });
 }

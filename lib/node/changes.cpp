@@ -144,6 +144,7 @@ Status Node::add_peer(const PeerConfig& config) {
   settings.link.mtu_bytes = (*port)->port->capabilities().mtu_bytes;
   settings.port = (*port)->port.get();
   settings.rate_bytes_per_s = config.rate_bits_per_s / 8;
+  settings.receive_rate_bytes_per_s = config.receive_rate_bits_per_s / 8;
   settings.queue_packets = config.queue_packets;
   settings.copy_forced = (*port)->config.copy != CopyMode::automatic;
   settings.copy_shared = (*port)->config.copy == CopyMode::shared;

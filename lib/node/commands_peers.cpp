@@ -44,6 +44,7 @@ Json peer_row(Node& node, uint32_t peer) {
   row["sessions"] = status.sessions;
   row["check"] = !status.check_off;
   row["rate_bits_per_s"] = peering.settings(peer).rate_bytes_per_s * 8;
+  row["receive_rate_bits_per_s"] = peering.settings(peer).receive_rate_bytes_per_s * 8;
   row["tx_datagrams"] = traffic.tx_datagrams;
   row["tx_frames"] = traffic.tx_frames;
   row["tx_bytes"] = traffic.tx_bytes;

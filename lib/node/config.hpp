@@ -88,6 +88,7 @@ struct PeerConfig {
   std::string secret_file;
   std::optional<NodeId> node;    // expected identity; anyone with the secret if absent
   uint64_t rate_bits_per_s = 0;  // 0: unlimited
+  uint64_t receive_rate_bits_per_s = 0;
   bool check = true;
   uint32_t queue_packets = 1024;
 };

@@ -257,6 +257,9 @@ void visit(FieldVisitor& visitor, PeerConfig& peer) {
        peer.node ? peer.node->hex() : "", peer.node, parse_node);
   visit_rate(visitor, Key{"rate", "\"unlimited\", or bits per second such as \"100Mbit\""},
              peer.rate_bits_per_s);
+  visit_rate(visitor,
+             Key{"receive_rate", "frames it sends beyond this rate are dropped (link_budget)"},
+             peer.receive_rate_bits_per_s);
   visitor.flag(Key{"check", "link check on every datagram; off only where both ends agree"},
                peer.check);
   visitor.number(Key{"queue", "bulk datagrams that may wait for it"}, peer.queue_packets,

@@ -25,6 +25,11 @@ uint16_t lane_port(uint16_t base, size_t lane, uint16_t ports) {
   return static_cast<uint16_t>(base + offset);
 }
 
+// What an idle link saves up: 20 ms, or a few bursts.
+void set_bucket(rate::Bucket& bucket, uint64_t bytes_per_s) {
+  bucket.configure(bytes_per_s, std::max<uint64_t>(bytes_per_s / 50, 65'536));
+}
+
 }  // namespace
 
 const char* to_text(hop::LinkState state) {
@@ -77,8 +82,11 @@ Result<uint32_t> Peering::add(const PeerSettings& settings, TimeNs now_ns) {
   Record& record = records_[*added];
   record.settings = settings;
   record.state = fanout::make_peer_state(*added, config_.workers, settings.queue_packets);
-  record.state->bucket.configure(settings.rate_bytes_per_s,
-                                 std::max<uint64_t>(settings.rate_bytes_per_s / 50, 65'536));
+  set_bucket(record.state->bucket, settings.rate_bytes_per_s);
+  if (settings.receive_rate_bytes_per_s != 0) {
+    record.receive_budget = std::make_shared<rate::Bucket>();
+    set_bucket(*record.receive_budget, settings.receive_rate_bytes_per_s);
+  }
   publish();
   return added;
 }
@@ -217,6 +225,7 @@ void Peering::on_up(const hop::LinkUp& up, TimeNs now_ns) {
     lane->peer = up.peer;
     lane->lane = static_cast<uint8_t>(i);
     lane->check_off = up.check_off;
+    lane->budget = record.receive_budget;
     lane->source = remote;
     lane->source.port = lane_port(remote.port, i, up.remote_ports);
     plane_.lanes.install(lane.get());
@@ -457,8 +466,7 @@ Status Peering::set_rate(const std::string& name, uint64_t rate_bytes_per_s) {
   if (!peer) return peer.error();
   Record& record = records_.at(*peer);
   record.settings.rate_bytes_per_s = rate_bytes_per_s;
-  record.state->bucket.configure(rate_bytes_per_s,
-                                 std::max<uint64_t>(rate_bytes_per_s / 50, 65'536));
+  set_bucket(record.state->bucket, rate_bytes_per_s);
   return {};
 }
 

@@ -21,6 +21,7 @@ struct PeerSettings {
   hop::LinkConfig link;
   port::Port* port = nullptr;
   uint64_t rate_bytes_per_s = 0;  // 0: unlimited
+  uint64_t receive_rate_bytes_per_s = 0;
   unsigned queue_packets = 1024;
   bool copy_forced = false;  // port setting `copy`: overrides capabilities
   bool copy_shared = false;
@@ -113,6 +114,7 @@ class Peering {
     std::vector<uint32_t> rx_link_ids;
     std::vector<port::Destination> destinations;
     std::shared_ptr<fanout::PeerState> state;
+    std::shared_ptr<rate::Bucket> receive_budget;  // null: unlimited
     hop::LinkState logged = hop::LinkState::never_heard;
     uint64_t rx_datagrams = 0, rx_bytes = 0, rx_lost = 0;  // of retired lanes
   };

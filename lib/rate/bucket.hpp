@@ -9,10 +9,11 @@
 
 namespace chaincast::rate {
 
-// Token bucket in bytes, shared by the workers that send to one peer. Consumed before stamping,
-// whole datagrams. Over any interval of length t the bytes of successful takes are at most
-// rate * t + burst, whatever the number of workers; bulk may use 7/8 of the burst only, so that
-// control and routes find room while bulk is at its limit.
+// Token bucket in bytes, shared by the workers that send to one peer, or receive from it. Consumed
+// before stamping, or once the link check has passed, whole datagrams. Over any interval of length
+// t the bytes of successful takes are at most rate * t + burst, whatever the number of workers;
+// bulk may use 7/8 of the burst only, so that control and routes find room while bulk is at its
+// limit.
 //
 // It is the virtual scheduling form of the GCRA (ITU-T I.371 annex A) on a clock that counts bytes:
 // `ready_` is the virtual byte at which everything taken so far will have been earned, one
@@ -34,8 +35,8 @@ class Bucket {
     rate_.store(rate, std::memory_order_release);
   }
 
-  // Any worker. False: not affordable now (count as Drop::rate). `now_ns` may lag behind other
-  // workers' by less than a second.
+  // Any worker. False: not affordable now (count as Drop::rate or Drop::link_budget). `now_ns` may
+  // lag behind other workers' by less than a second.
   bool take(uint32_t bytes, Class traffic, TimeNs now_ns) noexcept {
     const uint64_t rate = rate_.load(std::memory_order_acquire);
     if (rate == 0) return true;

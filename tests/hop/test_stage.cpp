@@ -161,6 +161,29 @@ TEST_F(Stage, AdmitsDataOfSeveralLanesAndFillsItsFields) {
   EXPECT_EQ(lanes_[1]->lost.read(), 0u);
 }
 
+// The lanes of a link share it; hellos and control messages are not held to it.
+TEST_F(Stage, ALinkDeliversFramesWithinItsBudget) {
+  const auto budget = std::make_shared<rate::Bucket>();
+  budget->configure(1'000'000, 8'000);
+  lanes_[1]->budget = lanes_[2]->budget = budget;  // bulk: 7,000 bytes of the 8,000
+  const auto send = [&](unsigned lane, uint64_t counter) {
+    return fate(data(*lanes_[lane], counter, {928}), lanes_[lane]->source);  // 1,000 bytes
+  };
+  uint64_t counter = 0;
+  for (unsigned i = 0; i < 7; ++i) EXPECT_EQ(send(1 + i % 2, ++counter), Drop::count_) << i;
+  EXPECT_EQ(send(1, ++counter), Drop::link_budget);
+  EXPECT_EQ(send(2, counter), Drop::link_budget);
+  EXPECT_EQ(fate(control(*lanes_[1], ++counter), lanes_[1]->source), stage::handed_over);
+  EXPECT_EQ(send(0, counter), Drop::count_);  // another link
+  // It was heard, whatever became of it; so it is neither lost nor new when it comes again.
+  EXPECT_EQ(lanes_[1]->lost.read() + lanes_[2]->lost.read(), 7u);
+  EXPECT_EQ(send(2, counter - 1), Drop::replayed);
+  burst_.now_ns += 2 * ns_per_ms;  // 2,000 bytes
+  EXPECT_EQ(send(1, ++counter), Drop::count_);
+  EXPECT_EQ(send(2, counter), Drop::count_);
+  EXPECT_EQ(send(2, counter + 1), Drop::link_budget);
+}
+
 TEST_F(Stage, NamesEachFault) {
   const RxLane& lane = *lanes_[0];
   const Bytes good = data(lane, 1, {100, 20});

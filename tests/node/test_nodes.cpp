@@ -42,6 +42,7 @@ struct LabConfig {
   std::string link = {};  // TOML of the impairment, or empty
   std::string node = {};  // more keys of [node]
   std::string port = {};  // more keys of [[port]]
+  std::string peer = {};  // more keys of each [[peer]]
   std::vector<std::pair<std::string, std::string>> streams = {{"open", "sha256-gmac"}};
 };
 
@@ -91,7 +92,7 @@ class Lab {
     for (const unsigned peer : neighbours(n)) {
       out += "[[peer]]\nname = \"n" + std::to_string(peer) +
              "\"\naddress = \"127.0.0.1:" + std::to_string(udp_port(peer)) +
-             "\"\nsecret = \"link.secret\"\n";
+             "\"\nsecret = \"link.secret\"\n" + config_.peer;
     }
     for (const auto& [name, suite] : config_.streams) {
       out += "[[stream]]\nname = \"" + name + "\"\nsecret = \"" + name + ".secret\"\nsuite = \"" +
@@ -223,6 +224,21 @@ TEST(Nodes, FiveInOneProcessOverBadLinks) {
   Lab lab({.link = "loss = 0.05, reorder = 0.02, duplicate = 0.01", .streams = two_streams});
   deliver_everywhere(lab, {"open", "closed"},
                      {make_objects(150, 4000, 3), make_objects(150, 4000, 4)}, 60);
+}
+
+// A neighbour that sends more than is taken from it. At so low a rate only the burst passes.
+TEST(Nodes, AFloodingNeighbourIsHeldToItsBudget) {
+  Lab lab({.nodes = 2, .peer = "receive_rate = \"1kbit\"\n"});
+  ASSERT_TRUE(lab.run_until([&] { return lab.all_up(); }));
+  const Inbox& inbox = lab.subscribe(1, "open");
+  for (const Bytes& object : make_objects(150, 4000, 6)) lab.publish("open", object);
+  Node& node = *lab.nodes[1];
+  EXPECT_TRUE(lab.run_until([&] { return node.drops(stage::Drop::link_budget) > 100; }));
+  size_t bytes = 0;
+  for (const Bytes& object : inbox.objects) bytes += object.size();
+  EXPECT_GT(bytes, 0u);
+  EXPECT_LE(bytes, 65'536u);
+  EXPECT_EQ(node.peering().peers_up().size(), 1u);
 }
 
 // The published Bitcoin headers, 80 bytes each, through one relay.
