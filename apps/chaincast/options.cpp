@@ -69,9 +69,7 @@ bool print_and_exit(const Options& options) {
   } else if (options.example_config) {
     std::fputs(node::example_config().c_str(), stdout);
   } else if (options.print_commands) {
-    ops::Table table;
-    node::fill_table(table, nullptr);
-    std::fputs(table.reference_markdown().c_str(), stdout);
+    std::fputs(node::commands_markdown().c_str(), stdout);
   } else {
     return false;
   }

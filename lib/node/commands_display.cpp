@@ -26,9 +26,11 @@ Reply show_drops(Node& node) {
   Json rows = Json::array();
   for (size_t i = 0; i < stage::drop_count; ++i) {
     const auto reason = static_cast<stage::Drop>(i);
-    rows.push_back({{"reason", std::string(stage::drop_text(reason).name)},
+    const stage::DropText& text = stage::drop_text(reason);
+    rows.push_back({{"reason", text.name},
                     {"count", node.drops(reason)},
-                    {"meaning", std::string(stage::drop_text(reason).help)}});
+                    {"unit", text.unit},
+                    {"meaning", text.help}});
   }
   return Json{{"drops", rows}};
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "node/features.hpp"
 
+#include <fmt/core.h>
+
 #include <array>
 
 #include "node/commands.hpp"
@@ -22,6 +24,20 @@ std::span<const Feature> features() {
 void fill_table(ops::Table& table, Node* node) {
   ops::add_help(table);
   for (const Feature& feature : features()) table.add(feature.operations(node));
+}
+
+std::string commands_markdown() {
+  ops::Table table;
+  fill_table(table, nullptr);
+  std::string out = table.reference_markdown();
+  out +=
+      "\n## Reasons of drops\n\n`show drops` counts what is lost in a node by these reasons, `show "
+      "peer drops` the copies for one peer.\n\n| reason | counts | meaning |\n|---|---|---|\n";
+  for (size_t i = 0; i < stage::drop_count; ++i) {
+    const stage::DropText& text = stage::drop_text(static_cast<stage::Drop>(i));
+    out += fmt::format("| `{}` | {} | {} |\n", text.name, text.unit, text.help);
+  }
+  return out;
 }
 
 }  // namespace chaincast::node

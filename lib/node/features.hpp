@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -25,5 +26,8 @@ std::span<const Feature> features();
 // Adds every operation. `node` may be null where only the declarations are wanted
 // (docs/commands.md). `table` must not move afterwards.
 void fill_table(ops::Table& table, Node* node);
+
+// docs/commands.md: every operation, and what the reasons of `show drops` mean.
+std::string commands_markdown();
 
 }  // namespace chaincast::node

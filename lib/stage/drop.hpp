@@ -7,7 +7,7 @@
 #include <string_view>
 
 // Every way in which a datagram, a frame or a copy can be lost, by name. The names are API: they
-// are what `show drops`, JSON and metrics print. docs/commands.md explains them.
+// are what `show drops`, JSON and metrics print; docs/commands.md lists them from here.
 namespace chaincast::stage {
 
 enum class Drop : uint8_t {
@@ -36,7 +36,7 @@ enum class Drop : uint8_t {
   bad_check,      // link check does not match
   control_full,   // control message beyond what control takes
   hello_limit,    // hello beyond its budget
-  link_budget,    // this link's arrivals exceed its budget
+  link_budget,    // frames beyond the peer's receive_rate
   handover_full,  // the owning lcore's ring is full
   stopped,        // `stop`: not forwarding
   // classify .. commit: the unit is a frame
@@ -58,8 +58,6 @@ enum class Drop : uint8_t {
   too_big,     // larger than the path of this peer carries
   tx_failed,   // the port refused it for good
   peer_gone,   // removed while queued
-  // deliver
-  deliver_overrun,  // overwritten before control read it
   count_
 };
 
@@ -67,10 +65,10 @@ inline constexpr size_t drop_count = static_cast<size_t>(Drop::count_);
 
 struct DropText {
   std::string_view name;
-  std::string_view help;
+  std::string_view unit;  // what is counted: packet, datagram, frame or copy
+  std::string_view help;  // one line
 };
 
-// Name and one line of help, in the order of the enumeration.
 const DropText& drop_text(Drop reason);
 
 }  // namespace chaincast::stage

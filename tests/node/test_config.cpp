@@ -314,6 +314,7 @@ port = "e"
 secret = "s"
 node = "00112233445566778899aabbccddeeff"
 rate = "2500kbit"
+receive_rate = "7Mbit"
 check = false
 queue = 99
 [[stream]]
@@ -418,6 +419,17 @@ TEST(Config, TheDocumentedReferenceIsCurrent) {
   page << std::ifstream(CHAINCAST_DOCS "/configuration.md").rdbuf();
   EXPECT_NE(page.str().find(config_reference_markdown()), std::string::npos)
       << config_reference_markdown();
+}
+
+// Where this fails: `chaincast --print-commands > docs/commands.md`.
+TEST(Config, TheDocumentedCommandsExplainEveryDrop) {
+  std::ostringstream page;
+  page << std::ifstream(CHAINCAST_DOCS "/commands.md").rdbuf();
+  for (size_t i = 0; i < stage::drop_count; ++i) {
+    const stage::DropText& text = stage::drop_text(static_cast<stage::Drop>(i));
+    EXPECT_THAT(page.str(), HasSubstr("| `" + std::string(text.name) + "` | "));
+    EXPECT_THAT(page.str(), HasSubstr(" | " + std::string(text.help) + " |\n"));
+  }
 }
 
 TEST(Config, FilesAreReadRelativeToThemselves) {

@@ -22,7 +22,11 @@ TEST(DropText, EveryReasonHasANameOfItsOwnAndHelp) {
   EXPECT_EQ(drop_text(Drop::rx_not_ip).name, "rx_not_ip");
   EXPECT_EQ(drop_text(Drop::stopped).name, "stopped");
   EXPECT_EQ(drop_text(Drop::unknown_stream).name, "unknown_stream");
-  EXPECT_EQ(drop_text(Drop::deliver_overrun).name, "deliver_overrun");
+  EXPECT_EQ(drop_text(Drop::peer_gone).name, "peer_gone");
+  EXPECT_EQ(drop_text(Drop::foreign_full).unit, "packet");
+  EXPECT_EQ(drop_text(Drop::truncated).unit, "datagram");
+  EXPECT_EQ(drop_text(Drop::unknown_stream).unit, "frame");
+  EXPECT_EQ(drop_text(Drop::rate).unit, "copy");
 }
 
 class BurstTest : public testing::Test {
