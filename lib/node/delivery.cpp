@@ -23,9 +23,11 @@ void Delivery::close(const std::string& reason) {
 
 bool Delivery::offer(StreamId stream, const stream::Object& object) {
   if (holds_back_) {
-    // Checked for all before any gets it, or the others would get it twice.
+    // Checked for all before any gets it, or the others would get it twice. An empty queue takes
+    // one object of any size, or a large one would be held back for ever.
     for (const auto& [id, subscription] : subscriptions_) {
-      if (subscription.waiting_bytes + object.bytes.size() > subscription_queue_bytes_max) {
+      if (!subscription.waiting.empty() &&
+          subscription.waiting_bytes + object.bytes.size() > subscription_queue_bytes_max) {
         return false;
       }
     }
