@@ -99,14 +99,25 @@ TEST_F(ClassifyTest, ResumesInTheMiddleOfADatagram) {
   burst_.release();
 }
 
-TEST_F(ClassifyTest, LengthsBeyondTheDatagramAreTruncated) {
-  Bytes datagram = test::StreamRig::datagram({rig_.frame(1, 10), rig_.frame(2, 10)});
-  datagram.resize(datagram.size() - 1);
+// Cut in its payload, in its header and in front of it. The memory behind a cut still holds the
+// rest, which the buffer's last user left there: nothing may be read beyond the datagram's end.
+TEST_F(ClassifyTest, EveryTruncationKeepsTheWholeFramesOnly) {
+  const Bytes first = rig_.frame(1, 10);
+  const Bytes datagram = test::StreamRig::datagram({first, rig_.frame(2, 10)});
   add(datagram);
   ASSERT_TRUE(next());
-  EXPECT_EQ(burst_.frame_count, 1u);
-  EXPECT_EQ(drops_.read(Drop::truncated), 1u);
+  EXPECT_EQ(burst_.frame_count, 2u);
   burst_.release();
+  uint64_t truncated = 0;
+  for (size_t bytes = datagram.size() - 1; bytes >= wire::hop_header_bytes; --bytes) {
+    SCOPED_TRACE(bytes);
+    add(Bytes(datagram.begin(), datagram.begin() + static_cast<ptrdiff_t>(bytes)));
+    cursor_ = {};
+    ASSERT_TRUE(next());
+    ASSERT_EQ(burst_.frame_count, bytes < wire::hop_header_bytes + first.size() ? 0u : 1u);
+    EXPECT_EQ(drops_.read(Drop::truncated), ++truncated);
+    burst_.release();
+  }
 }
 
 }  // namespace
