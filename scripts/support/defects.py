@@ -15,14 +15,17 @@ class Defect:
 
 
 WIRE, CRYPTO = "tests/test_wire", "tests/test_drivers_crypto_openssl"
+IPSEC_MB, VERIFY = "tests/test_drivers_crypto_ipsec_mb", "tests/test_verify"
 HOP, DEDUP, RATE = "tests/test_hop", "tests/test_dedup", "tests/test_rate"
 CLASSIFY = "tests/test_classify"
 STREAM, REPAIR, FANOUT = "tests/test_stream", "tests/test_repair", "tests/test_fanout"
 PORT, IDENTITY, OPS = "tests/test_port", "tests/test_identity", "tests/test_ops"
-ROUTE = "tests/test_route"
+ROUTE, NODE = "tests/test_route", "tests/test_node"
 
 WINDOW, MRT = "lib/dedup/window.cpp", "lib/route/mrt.cpp"
 CHAIN, RECEIVER = "lib/stream/chain.cpp", "lib/stream/receiver.cpp"
+ASSEMBLER, LANE = "lib/stream/assembler.cpp", "lib/hop/lane.cpp"
+DELIVERY, LINE_FILE = "lib/node/delivery.cpp", "lib/identity/line_file.cpp"
 RULES = "lib/crypto/frame_rules.hpp"
 
 DEFECTS = [
@@ -43,13 +46,34 @@ DEFECTS = [
     Defect(RULES, "std::memcpy(nonce.data() + 4, frame + wire::frame_offset_seq, 8);",
            "std::memcpy(nonce.data() + 4, frame + wire::frame_offset_stream, 8);",
            CRYPTO, "*SealFollowsTheDocument"),
+    # A key of another epoch, which would repeat its nonces; a tag that need not fit.
+    Defect(RULES, "load_be32(job.frame + wire::frame_offset_epoch) == job.key->epoch;",
+           "load_be32(job.frame + wire::frame_offset_epoch) >= job.key->epoch;",
+           IPSEC_MB, "MbEngineTest.AKeyServesItsOwnEpochAndSuiteOnly"),
+    Defect("drivers/crypto/ipsec_mb/engine.cpp",
+           "job.ok = tags_equal(tag.data(), job.frame + wire::frame_offset_tag);",
+           "job.ok = job.ok || tags_equal(tag.data(), job.frame + wire::frame_offset_tag);",
+           IPSEC_MB, "MbEngineTest.EveryFlippedBitIsRefused"),
+    Defect("lib/verify/stage.cpp", "if (!jobs_[i].ok) {",
+           "if (!jobs_[i].ok && jobs_[i].want_digest) {",
+           VERIFY, "*GoodFramesStayAndOneFlippedBitDropsExactlyItsFrame*"),
+    Defect("lib/verify/stage.cpp",
+           "job.want_digest = job.key != nullptr && !is_cut_through(job.key->suite);",
+           "job.want_digest = job.key != nullptr;",
+           VERIFY, "*StrictFramesGetTheirDigestAndCutThroughOnesNone*"),
 
     # The replay window's edge and memory, the check of a datagram, the link's state machine.
-    Defect("lib/hop/lane.cpp", "if (highest_ - counter >= window_bits) return Verdict::too_old;",
+    Defect(LANE, "if (highest_ - counter >= window_bits) return Verdict::too_old;",
            "if (highest_ - counter > window_bits) return Verdict::too_old;",
            HOP, "ReplayWindow.IsExactlyWindowBitsWide"),
-    Defect("lib/hop/lane.cpp", "seen_[word % words] &= ~mask;", "seen_[word % words] &= mask;",
+    Defect(LANE, "seen_[word % words] &= ~mask;", "seen_[word % words] &= mask;",
            HOP, "ReplayWindow.AgreesWithASet"),
+    Defect(LANE, "forget(highest_ + 1, counter);", "forget(highest_ + 2, counter);",
+           HOP, "ReplayWindow.AgreesWithASet"),
+    Defect(LANE, "if (near + half <= highest_) return near + span;", "if (false) return near;",
+           HOP, "ReplayWindow.ExtendsTheLowHalfToTheNearestCounter"),
+    Defect("lib/hop/session.cpp", "rx_window_.accept(sealed.counter);", ";",
+           HOP, "LinksTest.SealedMessagesAreTakenOnceAndOnlyUnaltered"),
     Defect("lib/hop/stage.cpp",
            "if (load_be32(burst.datagrams[index].data + 12) == expected[i]) continue;",
            "if (burst.datagrams[index].data[12] == expected[i] >> 24) continue;",
@@ -82,6 +106,22 @@ DEFECTS = [
            "config.signed_lead_max);",
            "base = std::max(base, signed_end.load(std::memory_order_relaxed));",
            DEDUP, "Window.AMembersOwnChainCannotPushItBeyondTheSignedLead"),
+    # Two workers that both win, a second variant that both keep, bounds off by one.
+    Defect(WINDOW, "if (place.compare_exchange_strong(found, word, std::memory_order_acq_rel,",
+           "if (place.store(word), place.compare_exchange_strong(word, word, "
+           "std::memory_order_acq_rel,",
+           DEDUP, "DedupRace.EveryFrameIsCommittedExactlyOnce"),
+    Defect(WINDOW, "if (!place.compare_exchange_strong(found, word, std::memory_order_acq_rel,",
+           "if (place.store(word); !place.compare_exchange_strong(found = word, word, "
+           "std::memory_order_acq_rel,",
+           DEDUP, "DedupRace.EveryTwinIsKeptAtMostOnce"),
+    Defect(WINDOW, "if (seq - low >= size) return Commit::ahead;",
+           "if (seq - low > size) return Commit::ahead;",
+           DEDUP, "Window.StaleAndAheadLeaveNoTrace"),
+    Defect(WINDOW, "return anchor == Anchor::anything || (anchor == Anchor::digest && "
+           "anchor_half == link);",
+           "return anchor != Anchor::none;",
+           DEDUP, "Window.*"),
 
     # What is not known gets its own reason.
     Defect("lib/classify/stage.cpp", "if (key == nullptr) return Drop::unknown_epoch;",
@@ -89,9 +129,12 @@ DEFECTS = [
            CLASSIFY, "ClassifyTest.EachUnknownIsCountedByItsReason"),
     Defect("lib/classify/stage.cpp", "left - wire::frame_header_bytes < load_be16(",
            "left - wire::frame_header_bytes + 1 < load_be16(",
-           CLASSIFY, "ClassifyTest.LengthsBeyondTheDatagramAreTruncated"),
+           CLASSIFY, "ClassifyTest.EveryTruncationKeepsTheWholeFramesOnly"),
     Defect("lib/classify/stage.cpp", "cursor.offset = offset;", "cursor.offset = 0;",
            CLASSIFY, "ClassifyTest.ResumesInTheMiddleOfADatagram"),
+    Defect("lib/classify/stage.cpp", "if (left < wire::frame_header_bytes ||",
+           "if (left + 1 < wire::frame_header_bytes ||",
+           CLASSIFY, "ClassifyTest.EveryTruncationKeepsTheWholeFramesOnly"),
 
     # Bulk that leaves nothing to priority.
     Defect("lib/rate/bucket.hpp", "burst - burst / 8 : burst;", "burst : burst;",
@@ -110,8 +153,37 @@ DEFECTS = [
     Defect(RECEIVER, "counters_.lost_frames += last - first + 1;",
            "counters_.lost_frames += last - first;",
            STREAM, "ReceiverTest.ALiveStreamGivesUpAGapAfterTheDeadline"),
-    Defect("lib/stream/assembler.cpp", "  drop_partial(counters_.lost_objects);", "  ;",
+    Defect(ASSEMBLER, "  drop_partial(counters_.lost_objects);", "  ;",
            STREAM, "ReceiverTest.AnObjectWithAHoleIsDroppedWhole"),
+
+    # Linked to another than the anchor, by half a name, by the other variant's link.
+    Defect(CHAIN, "return !anchor_.link || *anchor_.link == at.variants[variant].link;",
+           "return true;",
+           STREAM, "ChainTest.TheFirstFrameMustNameTheAnchorByteForByte"),
+    Defect(CHAIN, "return !anchor_.link || *anchor_.link == at.variants[variant].link;",
+           "return !anchor_.link || *anchor_.link == at.variants[0].link;",
+           STREAM, "ChainTest.TheFirstFrameMustNameTheAnchorByteForByte"),
+    Defect(CHAIN, "return std::equal(link.begin(), link.end(), digest.begin());",
+           "return std::equal(link.begin(), link.end() - 1, digest.begin());",
+           STREAM, "ChainTest.EveryByteOfALinkCounts"),
+    Defect(CHAIN, "names(at.variants[variant].link, previous->variants[previous->best()].digest);",
+           "names(at.variants[0].link, previous->variants[previous->best()].digest);",
+           STREAM, "ChainTest.EveryByteOfALinkCounts"),
+    Defect(CHAIN, "wanted = wanted_by(at->variants[static_cast<size_t>(variant)].link);",
+           "wanted = wanted_by(at->variants[0].link);",
+           STREAM, "ChainTest.AWordMakesItsWholeHistoryFinal"),
+    Defect(CHAIN, "previous->chosen = other;", ";",
+           STREAM, "ChainTest.TheChoiceChangesToTheVariantThatIsContinued"),
+
+    # Objects twice, late or out of their order.
+    Defect(ASSEMBLER, "    packed_at_ = 0;", "    ;",
+           STREAM, "Assembler.AFullSinkGetsEachPackedObjectOnce"),
+    Defect(ASSEMBLER, "packed_at_ += wire::packed_length_bytes + object_.bytes.size();",
+           "packed_at_ += object_.bytes.size();",
+           STREAM, "Assembler.AFullSinkGetsEachPackedObjectOnce"),
+    Defect(RECEIVER, "if (!lost.empty() && lost.front().first <= delivered_next_) {",
+           "if (!lost.empty()) {",
+           STREAM, "ReceiverTest.ALossIsToldBehindWhatCameBeforeIt"),
 
     # A request at once, and one for the wrong frames.
     Defect("lib/repair/repair.cpp",
@@ -121,6 +193,12 @@ DEFECTS = [
     Defect("lib/repair/repair.cpp", "nack.map |= uint64_t{1} << (missing.seq - nack.first_seq);",
            "nack.map |= uint64_t{1} << (missing.seq % map_bits);",
            REPAIR, "RepairTest.*"),
+    Defect("lib/repair/repair.cpp", "if (is_same && now_ns < last.at_ns + interval) {",
+           "if (is_same && now_ns <= last.at_ns + interval) {",
+           REPAIR, "RepairTest.AnswersWithTheFrameOncePerRoundTrip"),
+    Defect("lib/repair/repair.cpp", "if (is_same && now_ns < last.at_ns + interval) {",
+           "if (is_same && now_ns < last.at_ns + answer_interval_min_ns) {",
+           REPAIR, "RepairTest.AnswersWithTheFrameOncePerRoundTrip"),
 
     # Back to its source, too big for the path, with a wrong check or checksum.
     Defect("lib/fanout/stage.cpp", "if (out.source == peer.peer) continue;",
@@ -136,6 +214,12 @@ DEFECTS = [
     Defect("lib/fanout/stamp.cpp", "if (i < bytes) sum += data[i];",
            "if (i + 1 < bytes) sum += data[i];",
            FANOUT, "Stamp.PayloadSumIsRfc1071sForEveryLengthAndAlignment"),
+    Defect("lib/fanout/stamp.hpp", "return checksum == 0 ? uint16_t{0xffff} : checksum;",
+           "return checksum;",
+           FANOUT, "Stamp.UdpChecksumIsNeverZero"),
+    Defect("lib/fanout/stamp.cpp", "pseudo_sum_ = small_sum(ip + 8, 32);",
+           "pseudo_sum_ = small_sum(ip + 8, 16);",
+           FANOUT, "Fanout.EveryKindOfPeerGetsTheSameBytesWithItsOwnHeaders"),
 
     # A carry lost, a claim believed, an address answered for that is not ours.
     Defect("lib/port/checksum.cpp", "constexpr size_t chunk_bytes = 65536 * vector_bytes;",
@@ -151,12 +235,15 @@ DEFECTS = [
            "confirm(*entry, sender_mac, true, now_ns);",
            PORT, "Neighbour.MovedNeighboursAreFollowedAndAsked"),
 
-    Defect("lib/identity/line_file.cpp", "if ((info.st_mode & 077) != 0) {",
+    Defect(LINE_FILE, "if ((info.st_mode & 077) != 0) {",
            "if ((info.st_mode & 007) != 0) {",
            IDENTITY, "IdentityTest.FilesOpenToOthersAreRefusedWithTheRemedy"),
-    Defect("lib/identity/line_file.cpp", "O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600",
+    Defect(LINE_FILE, "O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600",
            "O_WRONLY | O_CREAT | O_CLOEXEC, 0600",
            IDENTITY, "IdentityTest.NothingIsEverOverwritten"),
+    Defect(LINE_FILE, "O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600",
+           "O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640",
+           IDENTITY, "IdentityTest.CreatedKeyLoadsAndSigns"),
 
     Defect("lib/ops/parse.cpp", "value >= argument.min && value <= argument.max) return {};",
            "value >= argument.min && value <= argument.max + 1) return {};",
@@ -174,4 +261,20 @@ DEFECTS = [
     Defect(MRT, "if (open_.size() + needed > object_bytes_) flush(out);",
            "if (open_.size() > object_bytes_) flush(out);",
            ROUTE, "RoutePacker.fills_objects_keeps_calls_together_and_order"),
+
+    # A number beyond its range, a subscriber that overtakes its own queue.
+    Defect("lib/node/config_parse.cpp", "static_cast<uint64_t>(number) <= range.max;",
+           "static_cast<uint64_t>(number) <= range.max + 1;",
+           NODE, "Lines/BadConfig.*"),
+    Defect("lib/node/config_check.cpp", "|| stream.window_frames < 1024)) {",
+           "|| stream.window_frames < 512)) {",
+           NODE, "Relations/BadConfig.*"),
+    Defect(DELIVERY, "if (subscription.waiting.empty() && "
+           "subscription.subscriber->on_object(delivered)) {",
+           "if (subscription.subscriber->on_object(delivered)) {",
+           NODE, "DeliveryTest.WhatWaitsGoesAheadOfWhatComes"),
+    Defect(DELIVERY, "before.last_seq = oldest->last_seq;", ";",
+           NODE, "DeliveryTest.ASlowSubscriberOfALiveStreamLosesTheOldestAndIsTold"),
+    Defect(DELIVERY, "if (!subscription.waiting.empty() &&", "if (",
+           NODE, "DeliveryTest.AnObjectLargerThanTheQueueIsNotHeldBackForEver"),
 ]
