@@ -12,8 +12,6 @@ namespace {
 // line for longer than a burst.
 constexpr unsigned commands_per_turn_max = 64;
 
-const fanout::PeerSnapshot no_peers{};
-
 }  // namespace
 
 Line::Line(unsigned index, Plane& plane, std::unique_ptr<crypto::FrameEngine> engine,
@@ -48,7 +46,7 @@ unsigned Line::poll(TimeNs now_ns) noexcept {
   now_ns_ = now_ns;
   burst_.now_ns = now_ns;
   const fanout::PeerSnapshot* published = plane_.peers.read();
-  const fanout::PeerSnapshot& peers = published != nullptr ? *published : no_peers;
+  const fanout::PeerSnapshot& peers = published != nullptr ? *published : no_peers_;
   unsigned moved = run_commands(peers);
   if (const ReceivePlan* plan = plane_.receive.read(); plan != nullptr) {
     for (const ReceiveQueue& rx : plan->queues[index_]) {

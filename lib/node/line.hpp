@@ -46,6 +46,7 @@ class Line final : public worker::Task, private hop::ControlSink {
   void flush_own(const fanout::PeerSnapshot& peers) noexcept;
   bool take(const stage::Datagram& datagram, const hop::RxLane* lane) noexcept override;
 
+  const fanout::PeerSnapshot no_peers_;  // until control has published some
   const unsigned index_;
   Plane& plane_;
   Mailboxes& mailboxes_;
