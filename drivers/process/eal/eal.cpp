@@ -5,6 +5,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -40,20 +41,21 @@ std::string advice(int code, const std::vector<std::string>& options, size_t wan
   return "see the EAL lines above";
 }
 
-// EAL maps hugepages through a mounted hugetlbfs; reserved pages without one are of no use to it.
-bool has_hugetlbfs() {
+bool find_hugetlbfs(std::string& closed_mount) {
   std::ifstream mounts("/proc/mounts");
   std::string device, place, kind, rest;
   while (mounts >> device >> place >> kind && std::getline(mounts, rest)) {
-    if (kind == "hugetlbfs") return true;
+    if (kind != "hugetlbfs") continue;
+    if (access(place.c_str(), W_OK | X_OK) == 0) {
+      closed_mount.clear();
+      return true;
+    }
+    closed_mount = place;
   }
   return false;
 }
 
-}  // namespace
-
 size_t free_hugepage_bytes() {
-  if (!has_hugetlbfs()) return 0;
   size_t total = 0;
   std::error_code failed;
   for (const auto& entry :
@@ -65,6 +67,14 @@ size_t free_hugepage_bytes() {
     total += pages * kib * 1024;
   }
   return total;
+}
+
+}  // namespace
+
+Hugepages usable_hugepages() {
+  Hugepages out;
+  if (find_hugetlbfs(out.closed_mount)) out.free_bytes = free_hugepage_bytes();
+  return out;
 }
 
 std::vector<std::string> choose_options(const Request& request, size_t free_bytes,
@@ -98,8 +108,12 @@ std::vector<std::string> choose_options(const Request& request, size_t free_byte
 }
 
 Status start(const Request& request, std::string& said) {
-  const size_t free_bytes = free_hugepage_bytes();
-  std::vector<std::string> words = choose_options(request, free_bytes, said);
+  const Hugepages pages = usable_hugepages();
+  std::vector<std::string> words = choose_options(request, pages.free_bytes, said);
+  if (!said.empty() && !pages.closed_mount.empty()) {
+    said += "; no permission on " + pages.closed_mount +
+            ": to use hugepages run as root, or mount it with uid= for this user";
+  }
   const std::vector<std::string> options = words;
   words.insert(words.begin(), request.program);
   std::vector<char*> argv;
@@ -110,7 +124,7 @@ Status start(const Request& request, std::string& said) {
   for (const std::string& option : options) line += " " + option;
   return error(ErrorCode::io,
                fmt::format("DPDK did not start with{}: {}; {}", line, rte_strerror(rte_errno),
-                           advice(rte_errno, options, request.memory_bytes, free_bytes)));
+                           advice(rte_errno, options, request.memory_bytes, pages.free_bytes)));
 }
 
 void stop() {

@@ -21,8 +21,12 @@ struct Request {
 // where the host has no free hugepages, those are left out too; `said` explains the choice.
 std::vector<std::string> choose_options(const Request& request, size_t free_hugepage_bytes,
                                         std::string& said);
-// Bytes of hugepages free now, all sizes (sysfs).
-size_t free_hugepage_bytes();
+// EAL maps hugepages through files of a hugetlbfs.
+struct Hugepages {
+  size_t free_bytes = 0;     // of all sizes, if this process can get at them
+  std::string closed_mount;  // a hugetlbfs that it may not write to, where it has no other
+};
+Hugepages usable_hugepages();
 // Starts EAL. Call base::ThreadStarter before. The message names what to do about hugepages,
 // permissions and devices. `said` is for the log.
 Status start(const Request& request, std::string& said);
