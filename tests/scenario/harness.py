@@ -80,6 +80,10 @@ def lacks_tshark():
     return None if shutil.which("tshark") else "needs tshark: scripts/setup"
 
 
+def lacks_qemu():
+    return None if shutil.which("qemu-x86_64") else "needs qemu-user: scripts/setup"
+
+
 def lacks_debootstrap():
     if lacks_root():
         return "needs root for a chroot"
@@ -88,7 +92,7 @@ def lacks_debootstrap():
 
 REQUIREMENTS = {"programs": lacks_programs, "root": lacks_root, "netns": lacks_netns,
                 "data": lacks_data, "hugepages": lacks_hugepages, "tshark": lacks_tshark,
-                "debootstrap": lacks_debootstrap}
+                "qemu": lacks_qemu, "debootstrap": lacks_debootstrap}
 
 
 def needs(*names):
