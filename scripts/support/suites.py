@@ -117,6 +117,8 @@ def run(options, children):
     environment.setdefault("CHAINCAST_BUILD", str(ROOT / "build"))
     if options.seed is not None:
         environment["CHAINCAST_SEED"] = str(options.seed)
+    if options.require_all:
+        environment["CHAINCAST_BARE"] = "1"
     total = Results()
     for name in options.suites:
         started = time.monotonic()
