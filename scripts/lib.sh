@@ -32,8 +32,9 @@ configure() {
   directory=$(build_dir "$1")
   [ -f "$directory/build.ninja" ] && return 0
   # Instrumentation hides from GCC 12 what these two warnings ask about; release has them on.
-  local checked=(-Doptimization=1 -Ddebug=true -Dperf=false
-    "-Dcpp_args=-DCHAINCAST_PARANOID -fno-sanitize-recover=undefined -Wno-maybe-uninitialized -Wno-stringop-overflow")
+  local flags="-DCHAINCAST_PARANOID -fno-sanitize-recover=undefined"
+  flags+=" -Wno-maybe-uninitialized -Wno-stringop-overflow"
+  local checked=(-Doptimization=1 -Ddebug=true -Dperf=false "-Dcpp_args=$flags")
   case $1 in
     release) ;;
     asan) options=("${checked[@]}" -Db_sanitize=address,undefined -Db_lundef=false) ;;

@@ -21,7 +21,7 @@ def mirror():
 
 
 def borrow_packages(place):
-    """What this system has downloaded need not be downloaded again; what is new stays in `place`."""
+    """What this system has downloaded is not downloaded again; what is new stays in `place`."""
     (place / "partial").mkdir(parents=True)
     for package in ARCHIVES.glob("*.deb"):
         try:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a host refuses: permissions, a NIC that the kernel holds, an old processor, a peer of another
-version. Every message names the thing, the place and the remedy."""
+"""What a host refuses: permissions, a NIC that the kernel holds, an old processor, a peer of
+another version. Every message names the thing, the place and the remedy."""
 
 import hashlib
 import hmac
