@@ -35,7 +35,8 @@ def addresses_of(number, is_ipv6):
 class Appliances:
     """Nodes in namespaces of their own, one veth and two ethdev ports per edge; n0 publishes."""
 
-    def __init__(self, t, edges, is_ipv6=False, stream=None):
+    def __init__(self, t, edges, is_ipv6=False, stream=None, settings=None):
+        """stream, settings: more keys of every `stream` and `node` table."""
         self.t = t
         count = max(max(edge) for edge in edges) + 1
         self.places = [net.Namespace(t, f"n{index}") for index in range(count)]
@@ -56,7 +57,7 @@ class Appliances:
                     "name": f"n{other}", "address": their[1], "port": f"p{port}",
                     "secret": secret(t, f"link{number}")})
         for index, node in enumerate(self.nodes):
-            node.configure({**tables[index], "stream": [
+            node.configure({**tables[index], "node": settings or {}, "stream": [
                 {"name": "s", "secret": secret(t, "s"), "publish": index == 0, **(stream or {})}]})
 
     def start(self):
@@ -210,13 +211,14 @@ def reserve_hugepages(t, count):
         raise Skip(f"needs {count} hugepages of 2 MiB")
 
 
-def shared_memory_pair(t, guests=1, **port):
-    """n0 is the vhost end of one device per guest; n1.. are at the virtio_user ends."""
+def shared_memory_pair(t, guests=1, settings=None, **port):
+    """n0 is the vhost end of one device per guest; n1.. are at the virtio_user ends. settings and
+    port: more keys of every `node` and `port` table."""
     reserve_hugepages(t, PAGES_PER_NODE * (1 + guests))
     eal = ["--in-memory", "--single-file-segments", "--no-pci", "--no-telemetry", "-m",
            str(MEBIBYTES_PER_NODE), "--log-level", "error"]
     nodes = [Node(t, f"n{index}") for index in range(1 + guests)]
-    tables = [{"node": {"eal": eal}, "port": [], "peer": []} for _ in nodes]
+    tables = [{"node": {"eal": eal, **(settings or {})}, "port": [], "peer": []} for _ in nodes]
     for guest in range(1, 1 + guests):
         path = t.dir / f"vhost{guest}"
         ends = addresses_of(guest, False)
