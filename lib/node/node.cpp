@@ -172,15 +172,25 @@ void Node::receive_control(TimeNs now_ns) {
   }
 }
 
+// Returns when the next of them is due.
+TimeNs Node::turn_ports(TimeNs now_ns) {
+  TimeNs next = time_never;
+  for (auto& record : ports_) {
+    if (record->control_due_ns <= now_ns) record->control_due_ns = record->port->control(now_ns);
+    next = std::min(next, record->control_due_ns);
+  }
+  return next;
+}
+
 TimeNs Node::control_turn(TimeNs now_ns) {
   receive_control(now_ns);
   if (peering_->next_timer_ns() <= now_ns) peering_->tick(now_ns);
-  for (auto& record : ports_) record->port->control(now_ns);
+  const TimeNs ports_due_ns = turn_ports(now_ns);
   const bool is_busy = carrier_->poll(now_ns);
   retirer_.flush();
   if (is_busy) return now_ns;
-  const TimeNs next = std::min(
-      {peering_->next_timer_ns(), carrier_->next_timer_ns(now_ns), now_ns + control_idle_ns});
+  const TimeNs next = std::min({peering_->next_timer_ns(), carrier_->next_timer_ns(now_ns),
+                                ports_due_ns, now_ns + control_idle_ns});
   // Workers hand control datagrams over without a wake-up: look at least this often.
   return std::min(next, now_ns + 2 * ns_per_ms);
 }

@@ -98,6 +98,7 @@ class Node final : public cli::Service {
     std::unique_ptr<port::Port> port;
     uint16_t id = 0;
     bool is_started = false;
+    TimeNs control_due_ns = 0;
   };
   const std::vector<std::unique_ptr<PortRecord>>& ports() const { return ports_; }
   Result<PortRecord*> find_port(const std::string& name_or_id);
@@ -130,6 +131,7 @@ class Node final : public cli::Service {
   Status make_features();
   void publish_receive_plan();
   void receive_control(TimeNs now_ns);
+  TimeNs turn_ports(TimeNs now_ns);
   void wait_for_workers();
   void poll_consoles(TimeNs until_ns);
 

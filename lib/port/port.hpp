@@ -102,8 +102,9 @@ class Port {
   virtual Result<Destination> destination(const Endpoint& remote, uint16_t local_port) = 0;
   // Raised when a next hop was found, moved or lost: destinations made before may be out of date.
   virtual uint64_t destinations_version() const { return 0; }
-  // Timers and control packets (neighbour resolution). Call every 1 to 100 ms.
-  virtual void control(TimeNs now_ns) = 0;
+  // Timers and control packets (neighbour resolution). Returns when it wants the next turn; a port
+  // that has nothing to do there never asks for one. An early turn is harmless.
+  virtual TimeNs control(TimeNs) { return time_never; }
   // Start and stop while no worker is inside a call of this port.
   virtual Status start() = 0;
   virtual void stop() = 0;

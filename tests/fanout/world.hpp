@@ -45,7 +45,6 @@ class RecordingPort final : public port::Port {
   Result<port::Destination> destination(const Endpoint&, uint16_t) override {
     return error(ErrorCode::unsupported, "recording port: resolves nothing; build it by hand");
   }
-  void control(TimeNs) override {}
   Status start() override { return {}; }
   void stop() override {}
   int wait_fd(unsigned) const override { return -1; }

@@ -241,6 +241,53 @@ TEST(Nodes, AFloodingNeighbourIsHeldToItsBudget) {
   EXPECT_EQ(node.peering().peers_up().size(), 1u);
 }
 
+// Asks for its next turn `wait_ns` later.
+struct TurnPort final : port::Port {
+  explicit TurnPort(TimeNs wait) : wait_ns(wait) {}
+  unsigned receive(unsigned, stage::Datagram*, unsigned, stage::Burst::Drops&) noexcept override {
+    return 0;
+  }
+  unsigned transmit(unsigned, const port::Destination&, rte_mbuf**, unsigned) noexcept override {
+    return 0;
+  }
+  void tick(unsigned, TimeNs) noexcept override {}
+  port::Info info() const override { return {}; }
+  port::Capabilities capabilities() const override { return {}; }
+  port::Counters counters() const override { return {}; }
+  Result<port::Destination> destination(const Endpoint&, uint16_t) override {
+    return error(ErrorCode::not_found, "this port leads nowhere");
+  }
+  TimeNs control(TimeNs now_ns) override {
+    turns.push_back(now_ns);
+    return wait_ns == time_never ? time_never : now_ns + wait_ns;
+  }
+  Status start() override { return {}; }
+  void stop() override {}
+  int wait_fd(unsigned) const override { return -1; }
+
+  const TimeNs wait_ns;
+  std::vector<TimeNs> turns;
+};
+
+TEST(Nodes, APortGetsTheTurnsItAsksFor) {
+  Lab lab({.nodes = 1});
+  std::vector<TurnPort*> ports;
+  lab.environment.make_port = [&](const PortConfig& config, unsigned, rte_mempool*) {
+    auto port = std::make_unique<TurnPort>(config.name == "seldom" ? 5 * ns_per_ms : time_never);
+    ports.push_back(port.get());
+    return Result<std::unique_ptr<port::Port>>(std::move(port));
+  };
+  PortConfig config;
+  for (const char* name : {"seldom", "never"}) {
+    config.name = name;
+    ASSERT_TRUE(lab.nodes[0]->add_port(config).ok());
+  }
+  const TimeNs start = lab.clock.now_ns();
+  for (TimeNs ms = 0; ms < 12; ++ms) lab.nodes[0]->step(start + ms * ns_per_ms);
+  EXPECT_EQ(ports[0]->turns, (std::vector{start, start + 5 * ns_per_ms, start + 10 * ns_per_ms}));
+  EXPECT_EQ(ports[1]->turns, std::vector{start});
+}
+
 // The published Bitcoin headers, 80 bytes each, through one relay.
 TEST(Nodes, BitcoinHeadersArriveInOrder) {
   CC_DATA_FILE_OR_SKIP(path, "chain/bitcoin.headers.822528-826559.bin");

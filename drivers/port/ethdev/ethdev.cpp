@@ -18,6 +18,8 @@ using ethdev::Queue;
 using ethdev::Setup;
 
 constexpr unsigned control_burst = 64;  // packets per queue and call
+// Workers do not wake control when they have handed it packets.
+constexpr TimeNs control_interval_ns = 2 * ns_per_ms;
 
 NeighbourConfig neighbour_config(const EthdevConfig& config, const Mac& mac) {
   NeighbourConfig out;
@@ -76,7 +78,7 @@ class EthdevPort final : public Port {
   std::vector<std::pair<std::string, uint64_t>> extended_counters() const override;
   Result<Destination> destination(const Endpoint& remote, uint16_t local_port) override;
   uint64_t destinations_version() const override { return neighbours_.version(); }
-  void control(TimeNs now_ns) override;
+  TimeNs control(TimeNs now_ns) override;
   Status start() override;
   void stop() override;
   int wait_fd(unsigned) const override { return -1; }
@@ -198,7 +200,7 @@ Result<Destination> EthdevPort::destination(const Endpoint& remote, uint16_t loc
   return make_destination(fields);
 }
 
-void EthdevPort::control(TimeNs now_ns) {
+TimeNs EthdevPort::control(TimeNs now_ns) {
   now_ns_ = now_ns;
   Frames frames;
   for (uint16_t i = 0; i < capabilities_.rx_queues; ++i) {
@@ -211,6 +213,7 @@ void EthdevPort::control(TimeNs now_ns) {
   }
   neighbours_.tick(now_ns, frames);
   send(frames);
+  return now_ns + control_interval_ns;
 }
 
 // Hands frames to the worker of queue 0.

@@ -106,7 +106,7 @@ class Link final : public LinkPort {
     return inside_->destination(remote, local_port);
   }
   uint64_t destinations_version() const override { return inside_->destinations_version(); }
-  void control(TimeNs now_ns) override { inside_->control(now_ns); }
+  TimeNs control(TimeNs now_ns) override { return inside_->control(now_ns); }
   Status start() override { return inside_->start(); }
   void stop() override { inside_->stop(); }
   int wait_fd(unsigned queue) const override { return inside_->wait_fd(queue); }

@@ -231,7 +231,6 @@ class MemoryPort final : public Port {
                     inbox_.config.name, remote.is_ipv6 ? "IPv6" : "IPv4", to_text(remote)));
   }
 
-  void control(TimeNs) override {}
   Status start() override {
     inbox_.is_open.store(true, std::memory_order_seq_cst);
     return {};

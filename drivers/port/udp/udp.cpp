@@ -76,7 +76,6 @@ class UdpPort final : public Port {
   }
 
   void tick(unsigned, TimeNs) noexcept override {}
-  void control(TimeNs) override {}
 
   Info info() const override;
   Capabilities capabilities() const override;
