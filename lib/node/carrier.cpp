@@ -48,6 +48,11 @@ Carrier::~Carrier() {
 
 // ---- configuration --------------------------------------------------------------------------
 
+Error Carrier::not_configured(std::string_view name) {
+  return error(ErrorCode::not_found,
+               fmt::format("stream {}: not configured; `show streams` lists the names", name));
+}
+
 Status Carrier::add(const StreamConfig& config, const identity::SecretFile& secret, TimeNs now_ns) {
   if (resources_.count(config.name) != 0) {
     return error(ErrorCode::exists,
@@ -89,10 +94,7 @@ Status Carrier::start_origin(const std::string& name, Resource& resource, TimeNs
 
 Status Carrier::remove(const std::string& name, TimeNs now_ns) {
   const auto found = resources_.find(name);
-  if (found == resources_.end()) {
-    return error(ErrorCode::not_found,
-                 fmt::format("stream {}: not configured; `show streams` lists the names", name));
-  }
+  if (found == resources_.end()) return not_configured(name);
   std::vector<StreamId> gone;
   for (auto& [id, carried] : carried_) {
     if (carried->resource != name) continue;
@@ -270,7 +272,7 @@ cli::PublishResult Carrier::publish(std::string_view name, ByteSpan object) {
   if (own == carried_.end() || !own->second->origin) {
     result.message =
         found == resources_.end()
-            ? fmt::format("stream {}: not configured; `show streams` lists the names", name)
+            ? not_configured(name).message
             : fmt::format("stream {}: this node is not its origin; set publish = true", name);
     return result;
   }
@@ -286,10 +288,7 @@ cli::PublishResult Carrier::publish(std::string_view name, ByteSpan object) {
 
 Result<cli::StreamInfo> Carrier::info(std::string_view name) const {
   const auto found = resources_.find(name);
-  if (found == resources_.end()) {
-    return error(ErrorCode::not_found,
-                 fmt::format("stream {}: not configured; `show streams` lists the names", name));
-  }
+  if (found == resources_.end()) return not_configured(name);
   cli::StreamInfo info;
   info.object_bytes_max = found->second->config.object_bytes_max;
   info.can_publish = found->second->own.value != 0;
@@ -304,10 +303,7 @@ Result<cli::StreamInfo> Carrier::info(std::string_view name) const {
 
 Result<cli::SubscriptionId> Carrier::subscribe(std::string_view name, cli::Subscriber* subscriber) {
   const auto found = resources_.find(name);
-  if (found == resources_.end()) {
-    return error(ErrorCode::not_found,
-                 fmt::format("stream {}: not configured; `show streams` lists the names", name));
-  }
+  if (found == resources_.end()) return not_configured(name);
   const cli::SubscriptionId id = next_subscription_++;
   found->second->delivery.add(id, subscriber);
   return id;

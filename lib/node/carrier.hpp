@@ -71,6 +71,8 @@ class Carrier final : public PeerListener {
   // Before anything else; `peering` outlives the carrier's last call.
   void attach(Peering& peering) { peering_ = &peering; }
 
+  // What every request for an unknown resource is answered.
+  static Error not_configured(std::string_view name);
   // A resource of the configuration; starts an origin if it publishes.
   Status add(const StreamConfig& config, const identity::SecretFile& secret, TimeNs now_ns);
   // Ends our origin with its last statement, forgets the resource's streams.

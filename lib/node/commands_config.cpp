@@ -6,21 +6,11 @@ namespace chaincast::node {
 namespace {
 
 using ops::Access;
-using ops::Argument;
 using ops::Arguments;
-using ops::ArgumentType;
+using ops::choice;
 using ops::Json;
 using ops::Operation;
 using ops::Reply;
-
-Argument choice(const char* name, std::vector<std::string> choices, const char* help) {
-  Argument argument;
-  argument.name = name;
-  argument.type = ArgumentType::choice;
-  argument.choices = std::move(choices);
-  argument.help = help;
-  return argument;
-}
 
 Reply set_log(Node& node, const std::string& level) {
   static constexpr const char* names[] = {"trace", "debug", "info", "warning", "error"};

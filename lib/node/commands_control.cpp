@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 
 #include "node/commands.hpp"
+#include "node/config_arguments.hpp"
 
 namespace chaincast::node {
 
@@ -60,28 +62,43 @@ Reply save(Node& node, const std::string& path) {
   return Json{{"saved", path}};
 }
 
+// The sections whose names do not run yet.
+template <typename Section>
+Status add_missing(Node& node, const std::vector<Section>& wanted,
+                   std::vector<Section> Config::*list, Status (Node::*add)(const Section&),
+                   const char* kind, Json& done) {
+  for (const Section& section : wanted) {
+    const auto& running = node.config().*list;
+    const bool runs = std::any_of(running.begin(), running.end(),
+                                  [&](const Section& one) { return one.name == section.name; });
+    if (runs) continue;
+    auto admitted = admit(section, node.config());
+    if (!admitted) return admitted.error();
+    if (Status added = (node.*add)(*admitted); !added) return added;
+    done.push_back(fmt::format("{} {}", kind, section.name));
+  }
+  return {};
+}
+
+Reply add_from(Node& node, const Config& config) {
+  Json done = Json::array();
+  Status added = add_missing(node, config.ports, &Config::ports, &Node::add_port, "port", done);
+  if (added) {
+    added = add_missing(node, config.streams, &Config::streams, &Node::add_stream, "stream", done);
+  }
+  if (added) {
+    added = add_missing(node, config.peers, &Config::peers, &Node::add_peer, "peer", done);
+  }
+  if (!added) return added.error();
+  return Json{{"loaded", config.file}, {"added", done}};
+}
+
 // A configuration file (TOML) or a file of commands, told apart by its ending.
 Reply load(Node& node, const std::string& path) {
   if (path.ends_with(".toml")) {
     auto config = load_config(path);
     if (!config) return config.error();
-    Json done = Json::array();
-    for (const PortConfig& port : config->ports) {
-      if (node.find_port(port.name).ok()) continue;
-      if (Status added = node.add_port(port); !added) return added.error();
-      done.push_back("port " + port.name);
-    }
-    for (const StreamConfig& stream : config->streams) {
-      if (node.carrier().resources().count(stream.name) != 0) continue;
-      if (Status added = node.add_stream(stream); !added) return added.error();
-      done.push_back("stream " + stream.name);
-    }
-    for (const PeerConfig& peer : config->peers) {
-      if (node.peering().find(peer.name).ok()) continue;
-      if (Status added = node.add_peer(peer); !added) return added.error();
-      done.push_back("peer " + peer.name);
-    }
-    return Json{{"loaded", path}, {"added", done}};
+    return add_from(node, *config);
   }
   std::ifstream in(path);
   if (!in) {
@@ -105,12 +122,8 @@ Reply load(Node& node, const std::string& path) {
   return Json{{"loaded", path}, {"commands", done}};
 }
 
-Argument file_argument(const char* help) {
-  Argument argument;
-  argument.name = "file";
-  argument.type = ArgumentType::file;
-  argument.help = help;
-  return argument;
+Argument file(const char* help) {
+  return ops::argument("file", ArgumentType::file, help);
 }
 
 }  // namespace
@@ -131,13 +144,13 @@ std::vector<Operation> control_operations(Node* node) {
        [node](const Arguments&) { return set_forwarding(*node, false); }},
       {"load",
        "control",
-       {file_argument("a configuration (.toml) or a file of commands")},
+       {file("a configuration (.toml) or a file of commands")},
        Access::write,
        "Add what a configuration names, or run the commands of a file",
        [node](const Arguments& a) { return load(*node, a.text("file")); }},
       {"save",
        "control",
-       {file_argument("where to write")},
+       {file("where to write")},
        Access::write,
        "Write the running configuration; loading it gives the same configuration",
        [node](const Arguments& a) { return save(*node, a.text("file")); }},

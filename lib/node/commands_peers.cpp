@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "node/commands.hpp"
+#include "node/config_arguments.hpp"
 
 namespace chaincast::node {
 
@@ -93,25 +94,22 @@ Reply show_links(Node& node) {
 }
 
 Reply add_peer(Node& node, const Arguments& arguments) {
-  auto address = port::parse_endpoint(arguments.text("address"));
-  if (!address) return address.error();
-  PeerConfig config;
-  config.name = arguments.text("peer");
-  config.address = *address;
-  config.secret_file = arguments.text("secret");
-  config.rate_bits_per_s = arguments.number("rate", 0);
-  config.check = arguments.text("check", "on") == "on";
-  config.port = arguments.text("port");
-  if (config.port.empty()) {
-    if (node.ports().size() != 1) {
-      return error(ErrorCode::invalid,
-                   fmt::format("peer {}: this node has {} ports; say which one with `port NAME`",
-                               config.name, node.ports().size()));
-    }
-    config.port = node.ports().front()->config.name;
+  auto config = read_section<PeerConfig>(arguments);
+  if (config) config = admit(std::move(*config), node.config());
+  if (!config) return config.error();
+  if (Status added = node.add_peer(*config); !added) return added.error();
+  return Json{{"added", config->name}};
+}
+
+Reply set_rate(Node& node, const Arguments& arguments) {
+  const std::string name = arguments.text("peer");
+  const auto bits = parse_rate(arguments.text("rate"));
+  if (!bits) return bits.error();
+  if (Status set = node.peering().set_rate(name, *bits / 8); !set) return set.error();
+  for (PeerConfig& peer : node.config().peers) {
+    if (peer.name == name) peer.rate_bits_per_s = *bits;
   }
-  if (Status added = node.add_peer(config); !added) return added.error();
-  return Json{{"added", config.name}};
+  return Json{{"peer", name}, {"rate_bits_per_s", *bits}};
 }
 
 // The answer comes with a later keepalive; the reply states the newest measurement.
@@ -130,44 +128,25 @@ Reply ping(Node& node, const Arguments& arguments) {
               {"rtt_min_us", status.rtt_min_ns / ns_per_us}};
 }
 
-Argument positional(const char* name, ArgumentType type, const char* help) {
-  Argument argument;
-  argument.name = name;
-  argument.type = type;
-  argument.help = help;
-  return argument;
+Argument one_peer() {
+  return ops::argument("peer", ArgumentType::peer, "peer name");
 }
 
-Argument keyword(const char* name, ArgumentType type, const char* help, bool optional) {
-  Argument argument = positional(name, type, help);
-  argument.keyword = name;
-  argument.optional = optional;
-  return argument;
+std::vector<Argument> add_arguments() {
+  auto arguments = section_arguments<PeerConfig>({"name", "address"});
+  for (Argument& argument : arguments) {
+    if (argument.name == "port") argument.type = ArgumentType::port;  // completes
+  }
+  return arguments;
 }
 
 std::vector<Operation> change_operations(Node* node) {
-  const auto one = positional("peer", ArgumentType::peer, "peer name");
-  auto rate = positional("rate", ArgumentType::number, "0: unlimited");
-  rate.unit = "bit/s";
-  auto rate_keyword = rate;
-  rate_keyword.keyword = "rate";
-  rate_keyword.optional = true;
-  auto check = keyword("check", ArgumentType::choice, "link check", true);
-  check.choices = {"on", "off"};
   return {
-      {"add peer",
-       "peers",
-       {positional("peer", ArgumentType::word, "name of the new peer"),
-        positional("address", ArgumentType::word, "ADDRESS:PORT of its lane 0"),
-        keyword("secret", ArgumentType::file, "file of the link secret", false),
-        keyword("port", ArgumentType::port, "fabric port to reach it by", true), rate_keyword,
-        check},
-       Access::write,
-       "Add a peer while traffic runs",
+      {"add peer", "peers", add_arguments(), Access::write, "Add a peer while traffic runs",
        [node](const Arguments& a) { return add_peer(*node, a); }},
       {"remove peer",
        "peers",
-       {one},
+       {one_peer()},
        Access::write,
        "Say goodbye to a peer and forget it",
        [node](const Arguments& a) -> Reply {
@@ -176,29 +155,19 @@ std::vector<Operation> change_operations(Node* node) {
        }},
       {"set peer rate",
        "peers",
-       {one, rate},
+       {one_peer(), ops::argument("rate", ArgumentType::word,
+                                  "\"unlimited\", or bits per second such as 100Mbit")},
        Access::write,
        "Limit what is sent to a peer",
-       [node](const Arguments& a) -> Reply {
-         const uint64_t bits = a.number("rate");
-         if (Status set = node->peering().set_rate(a.text("peer"), bits / 8); !set) {
-           return set.error();
-         }
-         for (PeerConfig& peer : node->config().peers) {
-           if (peer.name == a.text("peer")) peer.rate_bits_per_s = bits;
-         }
-         return Json{{"peer", a.text("peer")}, {"rate_bits_per_s", bits}};
-       }},
+       [node](const Arguments& a) { return set_rate(*node, a); }},
   };
 }
 
 }  // namespace
 
 std::vector<Operation> peer_operations(Node* node) {
-  auto any = positional("peer", ArgumentType::peer, "peer name or all");
-  any.allows_all = true;
-  any.optional = true;
-  const auto one = positional("peer", ArgumentType::peer, "peer name");
+  const auto any =
+      ops::optional(ops::or_all(ops::argument("peer", ArgumentType::peer, "peer name or all")));
   std::vector<Operation> operations = {
       {"show peers",
        "peers",
@@ -208,7 +177,7 @@ std::vector<Operation> peer_operations(Node* node) {
        [node](const Arguments& a) { return show_peers(*node, a); }},
       {"show peer drops",
        "peers",
-       {one},
+       {one_peer()},
        Access::read,
        "Copies lost for one peer, by reason",
        [node](const Arguments& a) { return show_peer_drops(*node, a); }},
@@ -220,7 +189,7 @@ std::vector<Operation> peer_operations(Node* node) {
        [node](const Arguments&) { return show_links(*node); }},
       {"ping",
        "peers",
-       {one},
+       {one_peer()},
        Access::read,
        "Measure the round trip to a peer",
        [node](const Arguments& a) { return ping(*node, a); }},

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "node/commands.hpp"
+#include "node/config_arguments.hpp"
 
 namespace chaincast::node {
 
@@ -90,62 +91,36 @@ Reply change_ports(Node& node, const Arguments& arguments, bool started) {
   return Json{{started ? "started" : "stopped", done}};
 }
 
-Reply attach(Node& node, const Arguments& arguments) {
-  PortConfig config;
-  config.name = arguments.text("name");
+// udp:ADDRESS:PORT stands for the keys driver and address.
+Reply attach(Node& node, Arguments arguments) {
   const std::string device = arguments.text("device");
-  if (device.starts_with("udp:")) {
-    auto address = port::parse_endpoint(device.substr(4));
-    if (!address) return address.error();
-    config.driver = PortDriver::udp;
-    config.address = *address;
-  } else {
-    config.driver = PortDriver::ethdev;
-    config.device = device;
-    if (arguments.has("ip")) {
-      // The TOML reader knows the syntax of addresses and their checks: it reads these as well.
-      Config parsed = node.config();
-      auto text = save_config(parsed) +
-                  fmt::format(
-                      "\n[[port]]\nname = \"{}\"\ndriver = \"ethdev\"\ndevice = '{}'\n"
-                      "ip = [\"{}\"]\nrole = \"{}\"\n",
-                      config.name, device, arguments.text("ip"), arguments.text("role", "fabric"));
-      auto read = parse_config(text, "port attach", "");
-      if (!read) return read.error();
-      config = read->ports.back();
-    }
+  const bool is_udp = device.starts_with("udp:");
+  arguments.set("driver", is_udp ? "udp" : "ethdev");
+  if (is_udp) {
+    arguments.set("address", device.substr(4));
+    arguments.remove("device");
   }
-  if (arguments.text("role") == "edge") config.role = port::Role::edge;
-  if (Status added = node.add_port(config); !added) return added.error();
-  return Json{{"attached", config.name}, {"port", node.ports().back()->id}};
+  auto config = read_section<PortConfig>(arguments);
+  if (config) config = admit(std::move(*config), node.config());
+  if (!config) return config.error();
+  if (Status added = node.add_port(*config); !added) return added.error();
+  return Json{{"attached", config->name}, {"port", node.ports().back()->id}};
 }
 
-Argument word(const char* name, const char* help) {
-  Argument argument;
-  argument.name = name;
-  argument.help = help;
-  return argument;
-}
-
-Argument keyword(const char* name, const char* help) {
-  Argument argument = word(name, help);
-  argument.keyword = name;
-  argument.optional = true;
-  return argument;
-}
-
-Argument port_argument(bool allows_all) {
-  Argument argument = word("port", allows_all ? "port id, name or all" : "port id or name");
-  argument.type = ArgumentType::port;
-  argument.allows_all = allows_all;
-  return argument;
+std::vector<Argument> attach_arguments() {
+  auto arguments = section_arguments<PortConfig>({"name", "device"});
+  std::erase_if(arguments,
+                [](const Argument& a) { return a.name == "driver" || a.name == "address"; });
+  arguments[1].optional = false;
+  arguments[1].help = "udp:ADDRESS:PORT, a PCI address, or a DPDK device string";
+  return arguments;
 }
 
 }  // namespace
 
 std::vector<Operation> port_operations(Node* node) {
-  const auto one = port_argument(false);
-  const auto any = port_argument(true);
+  const auto one = ops::argument("port", ArgumentType::port, "port id or name");
+  const auto any = ops::or_all(ops::argument("port", ArgumentType::port, "port id, name or all"));
   return {
       {"show port info",
        "ports",
@@ -165,13 +140,7 @@ std::vector<Operation> port_operations(Node* node) {
        Access::read,
        "Packets and bytes of the port",
        [node](const Arguments& a) { return show_ports(*node, a, stats_row); }},
-      {"port attach",
-       "ports",
-       {word("name", "name of the new port"),
-        word("device", "udp:ADDRESS:PORT, a PCI address, or a DPDK device string"),
-        keyword("ip", "ADDRESS/BITS of an ethdev port"), keyword("role", "fabric or edge")},
-       Access::write,
-       "Add a port while traffic runs",
+      {"port attach", "ports", attach_arguments(), Access::write, "Add a port while traffic runs",
        [node](const Arguments& a) { return attach(*node, a); }},
       {"port detach",
        "ports",

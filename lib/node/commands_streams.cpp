@@ -2,13 +2,13 @@
 #include <fmt/core.h>
 
 #include "node/commands.hpp"
+#include "node/config_arguments.hpp"
 
 namespace chaincast::node {
 
 namespace {
 
 using ops::Access;
-using ops::Argument;
 using ops::Arguments;
 using ops::ArgumentType;
 using ops::Json;
@@ -125,62 +125,24 @@ Reply show_streams(Node& node, const Arguments& arguments) {
                       {"subscribers", resource->delivery.subscribers()}});
     }
   }
-  if (rows.empty() && which != "all") {
-    return error(ErrorCode::not_found,
-                 fmt::format("stream {}: not configured; `show streams` lists the names", which));
-  }
+  if (rows.empty() && which != "all") return Carrier::not_configured(which);
   return Json{{"streams", rows}};
 }
 
 Reply add_stream(Node& node, const Arguments& arguments) {
-  // The TOML reader knows ranges, suites and cross checks: it reads these settings as well.
-  std::string text =
-      fmt::format("[node]\nname = \"x\"\nkey = \"x\"\nnetwork = \"x\"\n[[stream]]\nname = \"{}\"\n",
-                  arguments.text("stream"));
-  text += fmt::format("secret = \"{}\"\n", arguments.text("secret"));
-  if (arguments.has("publish")) {
-    text += fmt::format("publish = {}\n", arguments.text("publish") == "on");
-  }
-  if (arguments.has("suite")) text += fmt::format("suite = \"{}\"\n", arguments.text("suite"));
-  if (arguments.has("rate")) text += fmt::format("rate = {}\n", arguments.number("rate"));
-  if (arguments.has("delivery")) {
-    text += fmt::format("delivery = \"{}\"\n", arguments.text("delivery"));
-  }
-  auto parsed = parse_config(text, "add stream", "");
-  if (!parsed) return parsed.error();
-  if (Status added = node.add_stream(parsed->streams.front()); !added) return added.error();
-  return Json{{"added", arguments.text("stream")}};
-}
-
-Argument keyword(const char* name, ArgumentType type, const char* help, bool optional,
-                 std::vector<std::string> choices = {}) {
-  Argument argument;
-  argument.name = name;
-  argument.keyword = name;
-  argument.type = type;
-  argument.help = help;
-  argument.optional = optional;
-  argument.choices = std::move(choices);
-  return argument;
+  auto config = read_section<StreamConfig>(arguments);
+  if (config) config = admit(std::move(*config), node.config());
+  if (!config) return config.error();
+  if (Status added = node.add_stream(*config); !added) return added.error();
+  return Json{{"added", config->name}};
 }
 
 }  // namespace
 
 std::vector<Operation> stream_operations(Node* node) {
-  Argument any;
-  any.name = "stream";
-  any.type = ArgumentType::stream;
-  any.help = "stream name or all";
-  any.allows_all = true;
-  any.optional = true;
-  Argument one = any;
-  one.allows_all = false;
-  one.optional = false;
-  one.help = "stream name";
-  Argument fresh = one;
-  fresh.type = ArgumentType::word;
-  auto rate = keyword("rate", ArgumentType::number, "declared rate", true);
-  rate.unit = "frames/s";
+  const auto one = ops::argument("stream", ArgumentType::stream, "stream name");
+  const auto any = ops::optional(
+      ops::or_all(ops::argument("stream", ArgumentType::stream, "stream name or all")));
   return {
       {"show streams",
        "streams",
@@ -188,16 +150,7 @@ std::vector<Operation> stream_operations(Node* node) {
        Access::read,
        "State, anchor, progress, delivery, loss and repair of each stream",
        [node](const Arguments& a) { return show_streams(*node, a); }},
-      {"add stream",
-       "streams",
-       {fresh, keyword("secret", ArgumentType::file, "file of the stream secret", false),
-        keyword("publish", ArgumentType::choice, "be an origin", true, {"on", "off"}),
-        keyword("suite", ArgumentType::choice, "suite of an origin", true,
-                {"sha256-gmac", "sha256-gcm", "sha256-gmac-ct", "sha256-gcm-ct", "gmac"}),
-        rate,
-        keyword("delivery", ArgumentType::choice, "when objects are handed out", true,
-                {"linked", "final"})},
-       Access::write,
+      {"add stream", "streams", section_arguments<StreamConfig>({"name"}), Access::write,
        "Carry a stream, or become its origin, while traffic runs",
        [node](const Arguments& a) { return add_stream(*node, a); }},
       {"remove stream",

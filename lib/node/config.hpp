@@ -140,6 +140,11 @@ struct Problem {
   std::string message;
 };
 std::vector<Problem> check_config(const Config& config);
+// Sets what follows from other values: the port of a peer, the payload of a stream in bytes.
+std::vector<Problem> resolve_config(Config& config);
+
+// "100Mbit", "unlimited" (0). Units bit, kbit, Mbit, Gbit (per second, powers of 1000).
+Result<uint64_t> parse_rate(const std::string& text);
 
 // A TOML text whose parse gives the same to_json().
 std::string save_config(const Config& config);

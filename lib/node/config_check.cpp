@@ -251,6 +251,30 @@ std::vector<Problem> check_config(const Config& config) {
   return Checker(config).run();
 }
 
+std::vector<Problem> resolve_config(Config& config) {
+  std::vector<Problem> problems;
+  std::vector<std::string> fabric;
+  bool has_ipv6 = false;
+  for (const PortConfig& port : config.ports) {
+    if (port.role != port::Role::fabric) continue;
+    fabric.push_back(port.name);
+    if (port.address) has_ipv6 |= port.address->is_ipv6;
+    for (const InterfaceAddress& ip : port.ip) has_ipv6 |= ip.address.is_ipv6;
+  }
+  for (PeerConfig& peer : config.peers) {
+    if (peer.port.empty() && fabric.size() == 1) peer.port = fabric.front();
+  }
+  for (size_t i = 0; i < config.streams.size(); ++i) {
+    const auto payload = parse_payload(config.streams[i].payload, has_ipv6);
+    if (payload) {
+      config.streams[i].payload_bytes = *payload;
+    } else {
+      problems.push_back({"stream", i, "payload", payload.error().message});
+    }
+  }
+  return problems;
+}
+
 std::string default_socket(const std::string& name, const std::string& directory) {
   if (directory == "/etc" || directory.starts_with("/etc/")) {
     return "/run/chaincast/" + name + ".sock";

@@ -7,6 +7,8 @@
 #include <array>
 #include <charconv>
 
+#include "ops/nearest.hpp"
+
 namespace chaincast::node {
 
 namespace {
@@ -139,7 +141,37 @@ void visit_link(FieldVisitor& visitor, PortConfig& port) {
   visitor.leave();
 }
 
+constexpr size_t text_bytes_max = 4096;
+
 }  // namespace
+
+std::string range_text(const Range& range) {
+  return fmt::format("{}..{}{}{}", range.min, range.max, range.unit.empty() ? "" : " ", range.unit);
+}
+
+Result<unsigned> choose_by_name(const std::string& given, std::span<const Choice> choices) {
+  std::vector<std::string> names;
+  for (const Choice& choice : choices) {
+    if (choice.name == given) return choice.value;
+    names.emplace_back(choice.name);
+  }
+  const std::string near = ops::nearest_word(given, names);
+  return error(ErrorCode::invalid,
+               fmt::format("'{}' must be one of {}{}", given, fmt::join(names, ", "),
+                           near.empty() ? "" : "; did you mean '" + near + "'?"));
+}
+
+bool is_clean_text(const std::string& text) {
+  return !text.empty() && text.size() <= text_bytes_max &&
+         std::none_of(text.begin(), text.end(),
+                      [](char c) { return (c >= 0 && c < 0x20) || c == 0x7f; });
+}
+
+std::string clean_text_rule() {
+  return fmt::format(
+      "must have 1..{} characters and no control characters; leave the key out for its default",
+      text_bytes_max);
+}
 
 Result<uint64_t> parse_rate(const std::string& text) {
   if (text == "unlimited") return uint64_t{0};

@@ -88,8 +88,14 @@ void visit(FieldVisitor& visitor, PeerConfig& peer);
 void visit(FieldVisitor& visitor, StreamConfig& stream);
 void visit(FieldVisitor& visitor, repair::RepairConfig& repair);
 
-// "100Mbit", "unlimited" (0). Units bit, kbit, Mbit, Gbit (per second, powers of 1000).
-Result<uint64_t> parse_rate(const std::string& text);
+// "1..16 threads".
+std::string range_text(const Range& range);
+// The value of the choice; the error names them all.
+Result<unsigned> choose_by_name(const std::string& given, std::span<const Choice> choices);
+// What every text of a configuration has to be, and the words for one that is not.
+bool is_clean_text(const std::string& text);
+std::string clean_text_rule();
+
 std::string rate_text(uint64_t bits_per_s);
 // "default", "lan", "jumbo" or a number of bytes.
 Result<uint16_t> parse_payload(const std::string& text, bool has_ipv6);

@@ -30,7 +30,6 @@ namespace chaincast::node {
 namespace {
 
 constexpr size_t problems_max = 20;
-constexpr size_t text_bytes_max = 4096;
 
 const char* type_text(const toml::node& node) {
   switch (node.type()) {
@@ -178,17 +177,10 @@ class Reader final : public FieldVisitor {
   bool choose(const Key& key, unsigned& value, std::span<const Choice> choices) override {
     std::string given;
     if (!text(key, given)) return false;
-    std::vector<std::string> names;
-    for (const Choice& choice : choices) {
-      if (choice.name == given) {
-        value = choice.value;
-        return true;
-      }
-      names.emplace_back(choice.name);
-    }
-    problem(key, fmt::format("'{}' must be one of {}{}", given, fmt::join(names, ", "),
-                             hint(ops::nearest_word(given, names))));
-    return false;
+    const auto chosen = choose_by_name(given, choices);
+    if (chosen) value = *chosen;
+    if (!chosen) problem(key, chosen.error().message);
+    return chosen.ok();
   }
 
   bool texts(const Key& key, std::vector<std::string>& value, size_t max) override {
@@ -256,10 +248,6 @@ class Reader final : public FieldVisitor {
     std::string prefix;
   };
 
-  static std::string hint(const std::string& near) {
-    return near.empty() ? "" : "; did you mean '" + near + "'?";
-  }
-
   void report(uint32_t line, std::string_view key, const std::string& message) {
     problems_.add(line, fmt::format("{} {}{}: {}", where_, levels_.back().prefix, key, message));
   }
@@ -294,13 +282,8 @@ class Reader final : public FieldVisitor {
 
   bool keep_text(const Key& key, const toml::node& node, const std::string& given,
                  std::string& value) {
-    const bool clean = std::none_of(given.begin(), given.end(),
-                                    [](char c) { return (c >= 0 && c < 0x20) || c == 0x7f; });
-    if (given.empty() || given.size() > text_bytes_max || !clean) {
-      report(line_of(node), key.name,
-             fmt::format("must have 1..{} characters and no control "
-                         "characters; leave the key out for its default",
-                         text_bytes_max));
+    if (!is_clean_text(given)) {
+      report(line_of(node), key.name, clean_text_rule());
       return false;
     }
     value = given;
@@ -308,8 +291,7 @@ class Reader final : public FieldVisitor {
   }
 
   bool read_number(const Key& key, const toml::node& node, uint64_t& value, const Range& range) {
-    const std::string allowed =
-        fmt::format("{}..{}{}{}", range.min, range.max, range.unit.empty() ? "" : " ", range.unit);
+    const std::string allowed = range_text(range);
     const auto* given = node.as_integer();
     if (given == nullptr) return wrong(key, node, "a whole number, " + allowed);
     const int64_t number = given->get();
@@ -354,14 +336,11 @@ class Parser {
     read_one(root, "repair", config_.repair, false);
     // Relations only make sense between values that were understood.
     if (!problems_.empty()) return problems_.error();
-    resolve(root);
-    for (const Problem& problem : check_config(config_)) {
-      const std::string where = problem.section == "node" || problem.section == "repair"
-                                    ? fmt::format("[{}]", problem.section)
-                                    : title(root, problem.section, problem.index);
-      problems_.add(line_at(root, problem),
-                    fmt::format("{} {}: {}", where, problem.key, problem.message));
+    if (config_.node.socket.empty()) {
+      config_.node.socket = default_socket(config_.node.name, directory_);
     }
+    report(root, resolve_config(config_));
+    report(root, check_config(config_));
     if (!problems_.empty()) return problems_.error();
     return std::move(config_);
   }
@@ -435,30 +414,13 @@ class Parser {
     return line_of(value != nullptr ? *value : *section);
   }
 
-  // Defaults that follow from other values.
-  void resolve(const toml::table& root) {
-    if (config_.node.socket.empty()) {
-      config_.node.socket = default_socket(config_.node.name, directory_);
-    }
-    std::vector<std::string> fabric;
-    bool has_ipv6 = false;
-    for (const PortConfig& port : config_.ports) {
-      if (port.role != port::Role::fabric) continue;
-      fabric.push_back(port.name);
-      if (port.address) has_ipv6 |= port.address->is_ipv6;
-      for (const InterfaceAddress& ip : port.ip) has_ipv6 |= ip.address.is_ipv6;
-    }
-    for (PeerConfig& peer : config_.peers) {
-      if (peer.port.empty() && fabric.size() == 1) peer.port = fabric.front();
-    }
-    for (size_t i = 0; i < config_.streams.size(); ++i) {
-      const auto payload = parse_payload(config_.streams[i].payload, has_ipv6);
-      if (payload) {
-        config_.streams[i].payload_bytes = *payload;
-        continue;
-      }
-      problems_.add(line_at(root, {"stream", i, "payload", ""}),
-                    title(root, "stream", i) + " payload: " + payload.error().message);
+  void report(const toml::table& root, const std::vector<Problem>& problems) {
+    for (const Problem& problem : problems) {
+      const std::string where = problem.section == "node" || problem.section == "repair"
+                                    ? fmt::format("[{}]", problem.section)
+                                    : title(root, problem.section, problem.index);
+      problems_.add(line_at(root, problem),
+                    fmt::format("{} {}: {}", where, problem.key, problem.message));
     }
   }
 

@@ -34,10 +34,6 @@ std::string choice_list(std::span<const Choice> choices) {
   return out;
 }
 
-std::string range_text(const Range& range) {
-  return fmt::format("{}..{}{}{}", range.min, range.max, range.unit.empty() ? "" : " ", range.unit);
-}
-
 // Turns every field into (key, kind, TOML value); what is done with it differs.
 class Formatter : public FieldVisitor {
  public:

@@ -45,10 +45,18 @@ struct Argument {
   std::string keyword;
 };
 
+// Makers, to be combined: optional(keyed(argument("rate", ArgumentType::word, "..."))).
+Argument argument(std::string name, ArgumentType type, std::string help);
+Argument choice(std::string name, std::vector<std::string> choices, std::string help);
+Argument keyed(Argument argument);  // written as "NAME value", anywhere in the line
+Argument optional(Argument argument);
+Argument or_all(Argument argument);
+
 // Parsed arguments by name.
 class Arguments {
  public:
   void set(std::string name, std::string value) { values_[std::move(name)] = std::move(value); }
+  void remove(const std::string& name) { values_.erase(name); }
   bool has(const std::string& name) const { return values_.count(name) != 0; }
   // Empty / `fallback` when absent.
   std::string text(const std::string& name, std::string fallback = {}) const;

@@ -106,15 +106,11 @@ std::string escaped(std::string text) {
 }  // namespace
 
 void add_help(Table& table) {
-  Argument topic;
-  topic.name = "topic";
-  topic.type = ArgumentType::text;
-  topic.help = "a section, the first words of a command, or `all`";
-  topic.optional = true;
   Operation operation;
   operation.path = "help";
   operation.section = "control";
-  operation.arguments = {topic};
+  operation.arguments = {optional(
+      argument("topic", ArgumentType::text, "a section, the first words of a command, or `all`"))};
   operation.help = "list the sections, or the commands of one";
   operation.handler = [&table](const Arguments& arguments) {
     return help(table, arguments.text("topic"));
@@ -137,8 +133,7 @@ std::string Table::reference_markdown() const {
       if (operation.arguments.empty()) continue;
       out += "\n| argument | type | values | meaning |\n|---|---|---|---|\n";
       for (const Argument& argument : operation.arguments) {
-        const std::string name =
-            argument.keyword.empty() ? argument.name : argument.keyword + " " + argument.name;
+        const std::string name = argument.keyword.empty() ? argument.name : argument.keyword;
         out += fmt::format("| `{}` | {} | {} | {} |\n", escaped(name), type_name(argument.type),
                            escaped(constraint(argument)), escaped(argument.help));
       }

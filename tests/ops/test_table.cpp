@@ -223,7 +223,7 @@ TEST_F(TableTest, ReferenceAndDescriptionHoldEveryOperation) {
     EXPECT_EQ(description[i]["arguments"].size(), known.arguments.size());
     EXPECT_THAT(reference, HasSubstr("### `" + usage(known) + "`"));
   }
-  EXPECT_THAT(reference, HasSubstr("| `rate rate` | number | 1..400000 Mbit/s |"));
+  EXPECT_THAT(reference, HasSubstr("| `rate` | number | 1..400000 Mbit/s |"));
 }
 
 TEST_F(TableTest, ADuplicatePathIsABrokenInvariant) {

@@ -71,7 +71,7 @@ def test_saved_configuration_starts_the_same_node(t):
     lab = Lab(t, 2, {"s": 0}, link={"loss": 0.01, "delay_ms": 2},
               stream=lambda name: {"suite": "sha256-gcm", "gap_deadline_ms": 900})
     node = lab.nodes[0].start()
-    node.control("set", "peer", "rate", "n1", "100000000")
+    node.control("set", "peer", "rate", "n1", "100Mbit")
     node.control("set", "repair", "off")
     before = node.control("show", "config")
     saved = node.dir / "saved.toml"

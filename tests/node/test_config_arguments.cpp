@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What commands say of a section against what a file says of it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "node/config_arguments.hpp"
+
+namespace chaincast::node {
+namespace {
+
+using testing::HasSubstr;
+
+const std::string file = R"(
+[node]
+name = "a"
+key = "k"
+network = "n"
+workers = 2
+[[port]]
+name = "e"
+driver = "ethdev"
+device = "net_af_packet0,iface=veth0"
+ip = ["10.0.0.1/24", "fd00::1/64"]
+gateway = ["10.0.0.254", "fd00::ff"]
+udp_port = 7777
+mtu = 9000
+queues = 3
+copy = "linear"
+checksum = "software"
+promisc = true
+[[port]]
+name = "lan"
+driver = "ethdev"
+device = "0000:03:00.0"
+role = "edge"
+[[peer]]
+name = "b"
+address = "[fd00::2]:7000"
+port = "e"
+secret = "s"
+node = "00112233445566778899aabbccddeeff"
+rate = "2500kbit"
+receive_rate = "7Mbit"
+check = false
+queue = 99
+[[stream]]
+name = "routes"
+secret = "r"
+publish = true
+suite = "sha256-gcm-ct"
+payload = "lan"
+object_bytes_max = 2000000
+rate = 77
+window = 2048
+delivery = "linked"
+keeping = "kept"
+routes = true
+statement_frames = 3
+statement_interval_ms = 4
+pack_wait_us = 5
+gap_deadline_ms = 60
+origins = ["00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"]
+)";
+
+Config parsed() {
+  auto config = parse_config(file, "file", std::filesystem::current_path().string());
+  EXPECT_TRUE(config.ok()) << config.error().message;
+  return std::move(*config);
+}
+
+// A shown section as a user would type it.
+ops::Arguments typed(const ops::Json& section) {
+  ops::Arguments out;
+  for (const auto& item : section.items()) {
+    const ops::Json& value = item.value();
+    if (value.is_null()) continue;
+    std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    if (value.is_boolean()) text = value.get<bool>() ? "on" : "off";
+    if (item.key() == "secret") text = std::filesystem::path(text).filename().string();
+    if (value.is_array()) {
+      text.clear();
+      for (const auto& one : value) text += (text.empty() ? "" : ",") + one.get<std::string>();
+      if (text.empty()) continue;
+    }
+    out.set(item.key(), text);
+  }
+  return out;
+}
+
+template <typename Section>
+void expect_same(std::vector<Section> Config::*list, const char* shown) {
+  const Config config = parsed();
+  Config running = config;
+  (running.*list).clear();
+  const ops::Json wanted = to_json(config)[shown];
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    auto section = read_section<Section>(typed(wanted[i]));
+    ASSERT_TRUE(section.ok()) << section.error().message;
+    section = admit(std::move(*section), running);
+    ASSERT_TRUE(section.ok()) << section.error().message;
+    (running.*list).push_back(std::move(*section));
+  }
+  EXPECT_EQ(to_json(running)[shown].dump(), wanted.dump());
+}
+
+TEST(ConfigArguments, SayWhatAFileSays) {
+  expect_same(&Config::ports, "ports");
+  expect_same(&Config::peers, "peers");
+  expect_same(&Config::streams, "streams");
+}
+
+template <typename Section>
+void expect_every_key(const ops::Json& section, std::initializer_list<std::string_view> positional,
+                      size_t only_shown) {
+  const auto arguments = section_arguments<Section>(positional);
+  EXPECT_EQ(arguments.size(), section.size() - only_shown);
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    EXPECT_TRUE(section.contains(arguments[i].name)) << arguments[i].name;
+    EXPECT_FALSE(arguments[i].help.empty()) << arguments[i].name;
+    const bool leads = i < positional.size();
+    EXPECT_EQ(arguments[i].keyword, leads ? "" : arguments[i].name);
+    EXPECT_EQ(arguments[i].name, leads ? positional.begin()[i] : arguments[i].name);
+  }
+}
+
+TEST(ConfigArguments, HaveEveryKeyOfAFile) {
+  const ops::Json shown = to_json(parsed());
+  expect_every_key<PortConfig>(shown["ports"][0], {"name", "device"}, 1);  // link is a table
+  expect_every_key<PeerConfig>(shown["peers"][0], {"name", "address"}, 0);
+  expect_every_key<StreamConfig>(shown["streams"][0], {"name"}, 1);  // payload_bytes
+}
+
+TEST(ConfigArguments, KnowRangesChoicesAndWhatIsRequired) {
+  const auto arguments = section_arguments<StreamConfig>({"name"});
+  const auto find = [&](const std::string& name) {
+    return *std::find_if(arguments.begin(), arguments.end(),
+                         [&](const ops::Argument& argument) { return argument.name == name; });
+  };
+  EXPECT_FALSE(find("secret").optional);
+  EXPECT_EQ(find("secret").type, ops::ArgumentType::file);
+  EXPECT_EQ(find("publish").choices, (std::vector<std::string>{"on", "off"}));
+  EXPECT_TRUE(find("publish").optional);
+  EXPECT_EQ(find("delivery").choices, (std::vector<std::string>{"linked", "final"}));
+  EXPECT_EQ(find("rate").min, 1u);
+  EXPECT_EQ(find("rate").unit, "frames/s");
+}
+
+TEST(ConfigArguments, NameTheKeyOfABadValue) {
+  const auto problem = [](const std::string& key, const std::string& value) {
+    ops::Arguments arguments;
+    arguments.set("name", "x");
+    arguments.set("secret", "s");
+    arguments.set(key, value);
+    const auto section = read_section<StreamConfig>(arguments);
+    return section.ok() ? "" : section.error().message;
+  };
+  EXPECT_EQ(problem("rate", "10"), "");
+  EXPECT_EQ(problem("rate", "0"), "rate: '0' must be 1..100000000 frames/s");
+  EXPECT_EQ(problem("rate", "1x"), "rate: '1x' must be 1..100000000 frames/s");
+  EXPECT_THAT(problem("suite", "sha256-gmak"), HasSubstr("did you mean 'sha256-gmac'?"));
+  EXPECT_EQ(problem("publish", "yes"), "publish: 'yes' must be on or off");
+  EXPECT_THAT(problem("origins", "00,11"), HasSubstr("origins: '00' is not an Ed25519"));
+  EXPECT_THAT(problem("secret", "a\nb"), HasSubstr("secret: must have 1..4096 characters"));
+  EXPECT_THAT(read_section<StreamConfig>({}).error().message,
+              HasSubstr("name: is missing; give it"));
+}
+
+TEST(ConfigArguments, AreHeldAgainstWhatRuns) {
+  const Config running = parsed();
+  const auto problem = [&](const PeerConfig& peer) {
+    const auto admitted = admit(peer, running);
+    return admitted.ok() ? "" : admitted.error().message;
+  };
+  PeerConfig peer = running.peers[0];
+  EXPECT_THAT(problem(peer), HasSubstr("peer b: name: 'b' names another [[peer]] already"));
+  EXPECT_THAT(problem(peer), HasSubstr("peer b: address: [fd00::2]:7000 is [[peer]] b's already"));
+  peer.name = "c";
+  peer.address.port = 7001;
+  EXPECT_EQ(problem(peer), "");
+  peer.port = "lan";
+  EXPECT_THAT(problem(peer), HasSubstr("peer c: port: 'lan' is an edge port"));
+  peer.name = "all";
+  EXPECT_THAT(problem(peer), HasSubstr("'all' means every one"));
+  StreamConfig stream;
+  stream.name = "jumbo";
+  stream.payload = "jumbo";
+  const auto admitted = admit(stream, running);
+  ASSERT_TRUE(admitted.ok()) << admitted.error().message;
+  EXPECT_EQ(admitted->payload_bytes, 8860);
+  Config full = running;
+  for (size_t i = full.streams.size(); i < streams_max; ++i) {
+    full.streams.push_back(stream);
+    full.streams.back().name = "s" + std::to_string(i);
+  }
+  EXPECT_THAT(admit(stream, full).error().message, HasSubstr("there are 1024 already"));
+}
+
+}  // namespace
+}  // namespace chaincast::node
