@@ -50,7 +50,6 @@ class NullPort final : public port::Port {
   Result<port::Destination> destination(const Endpoint&, uint16_t) override {
     return error(ErrorCode::unsupported, "net_null: reaches nobody; give it destinations by hand");
   }
-  void control(TimeNs) override {}
   Status start() override { return {}; }
   void stop() override {}
   int wait_fd(unsigned) const override { return -1; }
