@@ -40,7 +40,7 @@ mount --bind /dev {system}/dev
 mkdir -p {system}/root/.cache/ccache {compiled}
 mount --bind {archives} {system}/var/cache/apt/archives
 mount --bind {compiled} {system}/root/.cache/ccache
-exec chroot {system} env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+exec chroot {system} env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root {locale} \
   /root/chaincast/scripts/demo --json
 """
 
@@ -60,7 +60,9 @@ def test_demo_on_a_bare_system(t):
         raise Skip(f"no Debian mirror at {site}")
     assert code == 0, f"exit code {code}"
     must(["git", "clone", "-q", ROOT, system / "root/chaincast"])
-    script = INSIDE.format(system=system, archives=archives, compiled=COMPILED)
+    # ccache tells objects apart by the locale that they were compiled in.
+    locale = f"LANG={os.environ['LANG']}" if "LANG" in os.environ else ""
+    script = INSIDE.format(system=system, archives=archives, compiled=COMPILED, locale=locale)
     result = t.dir / "result.json"
     with open(result, "wb") as out:
         demo = t.start(["unshare", "--mount", "--propagation", "private", "sh", "-ec", script],
