@@ -70,6 +70,18 @@ class Slot {
     WordRef(meta_->ready).store(seq + 1, std::memory_order_seq_cst);
   }
 
+  // Owner. Nothing is here any more; a reader in the midst of it notices.
+  void clear() noexcept { WordRef(meta_->ready).store(0, std::memory_order_seq_cst); }
+  // Owner. Nothing is here, and only a frame whose digest begins so may come.
+  void keep_for(const Half& digest) noexcept {
+    clear();
+    store_release(meta_->digest[0], digest.words[0]);
+    store_release(meta_->digest[1], digest.words[1]);
+  }
+  Half wanted() const noexcept {
+    return {{load_acquire(meta_->digest[0]), load_acquire(meta_->digest[1])}};
+  }
+
   // Digest's first half or link of `seq`, if it is here.
   std::optional<Half> digest_half(Seq seq) const noexcept { return half(seq, meta_->digest); }
   std::optional<Half> link_half(Seq seq) const noexcept { return half(seq, meta_->link); }

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/assert.hpp"
 #include "base/ring.hpp"
@@ -16,8 +17,10 @@ namespace chaincast::dedup {
 namespace {
 
 constexpr unsigned tag_bits = 48;
-constexpr uint64_t generations = 0xffff;  // 1..0xffff, so that no committed word is 0
-constexpr uint64_t storage_busy = uint64_t{1} << 63;
+constexpr uint64_t generations = 0xffff;                // 1..0xffff, so that no committed word is 0
+constexpr uint64_t storage_busy = uint64_t{1} << 63;    // being written
+constexpr uint64_t storage_wanted = uint64_t{1} << 62;  // kept for the digest in its slot
+constexpr uint64_t tag_wanted = 0;  // stands for the tag of a frame that is not here yet
 
 uint64_t generation_of(uint64_t word) {
   return word >> tag_bits;
@@ -56,7 +59,8 @@ struct Window::Impl {
   uint64_t* second_words = nullptr;  // the same for the second variant
   SlotMeta* metas = nullptr;         // by seq mod W, then variants_max of the side table
   uint64_t* bytes = nullptr;         // the same
-  uint64_t* owners = nullptr;        // side table: 0, or seq + 1, with storage_busy while written
+  uint64_t* owners = nullptr;        // side table: 0, or seq + 1 and the flags above
+  std::vector<uint8_t> moved_frame;  // control: the frame that resolve() moves
 
   // written by whoever holds `moving`
   alignas(base::cache_line_bytes) std::atomic<Seq> floor{0};
@@ -103,7 +107,12 @@ struct Window::Impl {
   Commit commit_first(Seq seq, uint64_t word) noexcept;
   Commit commit_second(Seq seq, uint64_t word, const Digest& digest, const uint8_t* frame,
                        uint16_t length) noexcept;
+  Commit commit_wanted(Seq seq, uint64_t word, const Digest& digest, const uint8_t* frame,
+                       uint16_t length) noexcept;
   std::optional<unsigned> claim_storage(Seq seq) noexcept;
+  std::optional<unsigned> storage_with(uint64_t owner) const noexcept;
+  bool move_to_first(Seq seq, unsigned k) noexcept;
+  bool keep_for(Seq seq, const Half& digest) noexcept;
   void release_storage(unsigned k) noexcept { store_release(owners[k], 0); }
   bool count_commit(Seq seq) noexcept;  // true: a higher seq was here before
   Fit fit_previous(Seq seq, const Half& link) const noexcept;
@@ -172,7 +181,8 @@ std::optional<unsigned> Window::Impl::claim_storage(Seq seq) noexcept {
   for (unsigned k = 0; k < config.variants_max; ++k) {
     WordRef owner(owners[k]);
     uint64_t found = owner.load(std::memory_order_acquire);
-    if ((found & storage_busy) != 0 || (found != 0 && found - 1 >= low)) continue;
+    const uint64_t end = found & ~storage_wanted;
+    if ((found & storage_busy) != 0 || (found != 0 && end - 1 >= low)) continue;
     if (owner.compare_exchange_strong(found, (seq + 1) | storage_busy, std::memory_order_acq_rel,
                                       std::memory_order_relaxed)) {
       return k;
@@ -181,10 +191,43 @@ std::optional<unsigned> Window::Impl::claim_storage(Seq seq) noexcept {
   return std::nullopt;
 }
 
+std::optional<unsigned> Window::Impl::storage_with(uint64_t owner) const noexcept {
+  for (unsigned k = 0; k < config.variants_max; ++k) {
+    if (load_acquire(owners[k]) == owner) return k;
+  }
+  return std::nullopt;
+}
+
+Commit Window::Impl::commit_wanted(Seq seq, uint64_t word, const Digest& digest,
+                                   const uint8_t* frame, uint16_t length) noexcept {
+  uint64_t owner = (seq + 1) | storage_wanted;
+  const std::optional<unsigned> k = storage_with(owner);
+  if (!k || side_slot(*k).wanted() != half_of(digest.data())) return Commit::refused;
+  if (!WordRef(owners[*k])
+           .compare_exchange_strong(owner, (seq + 1) | storage_busy, std::memory_order_acq_rel,
+                                    std::memory_order_relaxed)) {
+    return Commit::refused;
+  }
+  // Fails once the window has moved past it and a frame of the next lap stands there.
+  uint64_t kept = word_of(seq, tag_wanted);
+  if (seq < floor.load(std::memory_order_acquire) ||
+      !WordRef(second_words[index_of(seq)])
+           .compare_exchange_strong(kept, word, std::memory_order_acq_rel,
+                                    std::memory_order_relaxed)) {
+    release_storage(*k);
+    return Commit::stale;
+  }
+  side_slot(*k).write(seq, digest, frame, length);
+  store_release(owners[*k], seq + 1);
+  seconds.fetch_add(1, std::memory_order_release);
+  return Commit::second;
+}
+
 Commit Window::Impl::commit_second(Seq seq, uint64_t word, const Digest& digest,
                                    const uint8_t* frame, uint16_t length) noexcept {
   WordRef place(second_words[index_of(seq)]);
   uint64_t found = place.load(std::memory_order_acquire);
+  if (found == word_of(seq, tag_wanted)) return commit_wanted(seq, word, digest, frame, length);
   if (generation_of(found) == generation_of(word)) {
     return found == word ? Commit::duplicate : Commit::refused;
   }
@@ -266,7 +309,10 @@ void Window::Impl::raise_floor() noexcept {
   if (config.signed_lead_max != 0) {
     base = std::min(base, signed_end.load(std::memory_order_relaxed) + config.signed_lead_max);
   }
-  const Seq low = base > size / 2 ? base - size / 2 : 0;
+  Seq low = base > size / 2 ? base - size / 2 : 0;
+  if (config.floor_waits_for_final) {
+    low = std::min(low, final_end.load(std::memory_order_relaxed));
+  }
   const Seq before = floor.load(std::memory_order_relaxed);
   if (low <= before) return;
   floor.store(low, std::memory_order_release);
@@ -312,6 +358,7 @@ Result<std::unique_ptr<Window>> Window::create(const WindowConfig& config, unsig
   impl->config = config;
   impl->log2 = config.size_log2;
   impl->size = uint64_t{1} << config.size_log2;
+  impl->moved_frame.resize(config.slot_bytes);
   if (!impl->map_memory()) {
     return error(ErrorCode::refused, "window: no memory for " + std::to_string(impl->total_bytes) +
                                          " bytes; lower the stream's window or add memory");
@@ -344,7 +391,10 @@ CommitResult Window::commit(Seq seq, uint64_t tag48, const Digest& digest, const
   if (result.outcome == Commit::committed) {
     impl_->slot_of(seq).write(seq, digest, frame, length);
   } else if (result.outcome == Commit::second) {
-    result.outcome = allow_second ? impl_->commit_second(seq, word, digest, frame, length)
+    // Of a final frame there is nothing left to choose.
+    const bool is_open = seq >= impl_->final_end.load(std::memory_order_relaxed);
+    result.outcome = allow_second && is_open
+                         ? impl_->commit_second(seq, word, digest, frame, length)
                      : impl_->second_word(seq) == word ? Commit::duplicate
                                                        : Commit::refused;
     if (result.outcome != Commit::second) return result;
@@ -414,8 +464,81 @@ void Window::mark_final(Seq seq) noexcept {
   impl_->hold_moving();
   if (seq + 1 > impl_->final_end.load(std::memory_order_relaxed)) {
     impl_->final_end.store(seq + 1, std::memory_order_release);
+    impl_->raise_floor();
   }
   impl_->release_moving();
+}
+
+// The floor is held, so no frame of the next lap can take the first place meanwhile.
+bool Window::Impl::move_to_first(Seq seq, unsigned k) noexcept {
+  Digest digest;
+  const auto length = side_slot(k).read(seq, digest, moved_frame.data(), config.slot_bytes);
+  if (!length || !slot_of(seq).is_ready(seq)) return false;
+  const uint64_t other = first_word(seq);
+  store_release(first_words[index_of(seq)], second_word(seq));
+  store_release(second_words[index_of(seq)], other);
+  slot_of(seq).write(seq, digest, moved_frame.data(), *length);
+  return true;
+}
+
+bool Window::resolve(Seq seq, unsigned variant) noexcept {
+  Impl& w = *impl_;
+  w.hold_moving();
+  bool is_done = seq >= w.floor.load(std::memory_order_relaxed);
+  if (is_done && w.has_second(seq)) {
+    const std::optional<unsigned> k = w.storage_with(seq + 1);
+    is_done = k && (variant == 0 || w.move_to_first(seq, *k));
+    if (is_done) {
+      w.side_slot(*k).clear();
+      w.release_storage(*k);
+    }
+  }
+  w.release_moving();
+  advance();
+  return is_done;
+}
+
+bool Window::Impl::keep_for(Seq seq, const Half& digest) noexcept {
+  uint64_t found = second_word(seq);
+  const uint64_t kept = word_of(seq, tag_wanted);
+  if (found == kept) return true;
+  const bool is_taken = has_second(seq);
+  const std::optional<unsigned> k = is_taken ? storage_with(seq + 1) : claim_storage(seq);
+  if (!k) return false;
+  side_slot(*k).keep_for(digest);
+  store_release(owners[*k], (seq + 1) | storage_wanted);
+  if (WordRef(second_words[index_of(seq)])
+          .compare_exchange_strong(found, kept, std::memory_order_acq_rel,
+                                   std::memory_order_relaxed)) {
+    return true;
+  }
+  release_storage(*k);
+  return false;
+}
+
+bool Window::want(Seq seq, std::span<const uint8_t, 16> digest16) noexcept {
+  Impl& w = *impl_;
+  w.hold_moving();
+  const bool is_done =
+      seq >= w.floor.load(std::memory_order_relaxed) && w.keep_for(seq, half_of(digest16.data()));
+  w.release_moving();
+  advance();
+  return is_done;
+}
+
+bool Window::forget_second(Seq seq) noexcept {
+  Impl& w = *impl_;
+  w.hold_moving();
+  const bool is_here = seq >= w.floor.load(std::memory_order_relaxed) && w.has_second(seq);
+  const std::optional<unsigned> k = is_here ? w.storage_with(seq + 1) : std::nullopt;
+  if (k) {
+    w.side_slot(*k).clear();
+    store_release(w.second_words[w.index_of(seq)], 0);
+    w.release_storage(*k);
+  }
+  w.release_moving();
+  advance();
+  return k.has_value();
 }
 
 std::optional<Stored> Window::read(Seq seq, unsigned variant, uint8_t* buffer,

@@ -18,21 +18,26 @@
 // the tag, never 0 for a committed slot. probe() is one load; commit() is one compare-and-swap on
 // that word, so a frame is committed exactly once whatever the number of workers. A hit writes
 // nothing. The window is [floor, floor + W), floor = max(0, next - W/2), where `next` is the first
-// seq not yet linked; it moves by unbroken links and by the origin's signed statements only.
+// seq not yet linked; it moves by unbroken links and by the origin's signed statements only. The
+// floor of a stream that is delivered at final stays at or below the first seq that is not.
 //
 // A second variant of a seq goes into a small side table (variants_max per window), by the same
-// rule: one compare-and-swap on one word of its own.
+// rule: one compare-and-swap on one word of its own. The origin's word ends a conflict: resolve()
+// leaves one variant and frees the side table; where both were forged, want() keeps the second
+// place for the frame with the digest that the origin signed, and for no other.
 //
 // Invariants:
 //   1. floor, next, signed_end, final_end never fall.
 //   2. A slot has one writer at a time: the word of an older lap is replaced only after its frame
-//      has been published, or the commit is `refused`.
+//      has been published, or the commit is `refused`; resolve() writes only at or above the floor,
+//      which it holds still.
 //   3. Readers see a whole frame or nothing: `ready` is checked before and after.
 //
 // Threads: probe, prefetch, commit, advance by any worker; read by anyone; anchor, skip_to,
-// mark_signed, mark_final by control. Memory: W * (16 + 64 + slot_bytes) and the side table,
-// allocated once. Clean under the thread sanitizer. Cost: probe 1 load on a hit or a miss; commit
-// one CAS, the copy of the frame, and 2 to 3 cache lines of its neighbours.
+// mark_signed, mark_final, resolve, want, forget_second by control. Memory: W * (16 + 64 +
+// slot_bytes) and the side table, allocated once. Clean under the thread sanitizer. Cost: probe 1
+// load on a hit or a miss; commit one CAS, the copy of the frame, and 2 to 3 cache lines of its
+// neighbours.
 namespace chaincast::dedup {
 
 enum class Probe : uint8_t { fresh, duplicate, conflict, stale, ahead };
@@ -67,6 +72,8 @@ struct WindowConfig {
   unsigned variants_max = 128;   // side table for second variants; a frame in a hundred and more
   uint64_t signed_lead_max = 0;  // frames that floor + W/2 may run ahead of signed_end, so that no
                                  // member can push the window with a chain of its own; 0: unbounded
+  // Delivery at final: what the origin's word has not reached stays open to its variants.
+  bool floor_waits_for_final = false;
   size_t populate_bytes_max = size_t{64} << 20;  // up to here memory is faulted in at once
 };
 
@@ -91,7 +98,8 @@ class Window {
   Probe probe(Seq seq, uint64_t tag48) const noexcept;
   void prefetch(Seq seq) const noexcept;
   // Commits a verified frame and stores digest, link and bytes (header and payload, at least a
-  // header). `allow_second` lets a conflicting variant take a place in the side table.
+  // header). `allow_second` lets a conflicting variant take a place in the side table, unless the
+  // origin's word about this seq is known.
   CommitResult commit(Seq seq, uint64_t tag48, const Digest& digest, const uint8_t* frame,
                       uint16_t length, bool allow_second) noexcept;
   // Moves `next` over what is linked without a gap: over ready frames whose link names the digest
@@ -110,6 +118,16 @@ class Window {
   void mark_signed(Seq seq) noexcept;
   // The frames committed up to seq are the origin's, by its signature.
   void mark_final(Seq seq) noexcept;
+
+  // The origin made this variant of `seq` (0 or 1), and not the other one. It becomes variant 0,
+  // there is no variant 1 any more; the tag of the other stays known. False if it cannot be done:
+  // below the floor, or (try again) still being written.
+  bool resolve(Seq seq, unsigned variant) noexcept;
+  // No committed variant of `seq` is the origin's: drops variant 1, and lets only a frame whose
+  // digest begins with these 16 bytes take its place. False as above, or if there is no room.
+  bool want(Seq seq, std::span<const uint8_t, 16> digest16) noexcept;
+  // Makes room: drops variant 1 as if it had never come. False as above, or if there is none.
+  bool forget_second(Seq seq) noexcept;
 
   // ---- any thread ----
   static constexpr size_t whole_frame = std::numeric_limits<size_t>::max();

@@ -135,6 +135,7 @@ bool Chain::walk(Seq from, Wanted wanted, TimeNs now_ns) {
     if (variant != at->chosen && seq < linked_next_) contradict(*at, now_ns);
     at->final_variant = static_cast<int8_t>(variant);
     if (variant == 1) ++counters_.replaced;
+    if (at->variants[1].is_present) resolved_.push_back(seq);
     if (seq == start_) return true;
     wanted = wanted_by(at->variants[static_cast<size_t>(variant)].link);
   }

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -39,6 +40,7 @@ struct ChainEntry {
   bool is_used = false;
   uint8_t chosen = 0;
   int8_t final_variant = -1;
+  bool is_wanted = false;      // the window keeps a place for the origin's variant
   TimeNs contradicted_ns = 0;  // 0: never
   std::array<ChainVariant, 2> variants;
 
@@ -92,6 +94,41 @@ class Chain {
   std::deque<std::pair<Seq, Seq>>& lost() { return lost_; }
   // Present seqs whose variants all contradict the origin's word, with the digest wanted.
   void contradicted(std::vector<Receiver::Missing>& out, size_t max) const;
+  // The same, for the window: calls want(seq, first 16 bytes of the digest) until it says true.
+  // Then there is no second variant any more.
+  template <typename Want>
+  void tell_wanted(Want&& want) {
+    for (const auto& [seq, wanted] : walks_) {
+      ChainEntry* at = entry(seq);
+      if (at == nullptr || at->is_wanted) continue;
+      at->is_wanted = want(seq, std::span<const uint8_t, 16>(wanted.digest.data(), 16));
+      if (at->is_wanted) forget_second(seq);
+    }
+  }
+  // The window has no second variant of `seq` any more.
+  void forget_second(Seq seq) {
+    if (ChainEntry* at = entry(seq)) {
+      at->variants[1].is_present = false;
+      at->chosen = 0;
+    }
+  }
+  // Calls resolve(seq, variant) for each seq that had two variants and of which the origin's word
+  // has chosen one, until it says true or the window's floor has passed. Where it says true, that
+  // one is variant 0 and the only one.
+  template <typename Resolve>
+  void tell_resolved(Seq floor, Resolve&& resolve) {
+    std::erase_if(resolved_, [&](Seq seq) {
+      ChainEntry* at = entry(seq);
+      if (at == nullptr) return true;
+      const auto variant = static_cast<unsigned>(at->final_variant);
+      if (!resolve(seq, variant)) return seq < floor;
+      at->variants[0] = at->variants[variant];
+      at->variants[1].is_present = false;
+      at->final_variant = 0;
+      at->chosen = 0;
+      return true;
+    });
+  }
 
  private:
   // A digest to be met: in full from a statement, its first 16 bytes from a link.
@@ -136,6 +173,7 @@ class Chain {
   Gaps gaps_;
   std::map<Seq, Wanted> walks_;  // backward walks that wait, by the seq they wait at
   std::deque<std::pair<Seq, Seq>> lost_;
+  std::vector<Seq> resolved_;  // not yet told; at most the second variants of a window
   Anchor anchor_;
   Seq start_ = 0;
   Seq seen_end_ = 0;  // every seq below is here, missing, or given up

@@ -70,6 +70,8 @@ class ReceiverMachine final : public Receiver {
   void report_lost(Sink* sink);
   void deliver_frame(Seq seq);
   void move_window();
+  void end_conflicts();
+  bool make_room();
   void update_status(TimeNs now_ns);
 
   const ReceiverConfig config_;
@@ -340,7 +342,31 @@ void ReceiverMachine::move_window() {
       window_.skip_to(linked);
     }
   }
-  if (chain_.final_next() > chain_.start_seq()) window_.mark_final(chain_.final_next() - 1);
+  if (chain_.final_next() > 0) window_.mark_final(chain_.final_next() - 1);
+}
+
+// What the origin's word decides need not take room as a conflict any longer.
+void ReceiverMachine::end_conflicts() {
+  chain_.tell_resolved(window_.floor(),
+                       [&](Seq seq, unsigned variant) { return window_.resolve(seq, variant); });
+  chain_.tell_wanted([&](Seq seq, std::span<const uint8_t, 16> digest16) {
+    return window_.want(seq, digest16) || (make_room() && window_.want(seq, digest16));
+  });
+}
+
+// Walks come from above: what they meet last waits longest for its turn, and is asked for then.
+bool ReceiverMachine::make_room() {
+  const size_t count = window_.second_seqs(second_seqs_);
+  std::optional<Seq> lowest;
+  for (size_t i = 0; i < count; ++i) {
+    const Seq seq = second_seqs_[i];
+    const ChainEntry* at = chain_.find(seq);
+    const bool is_open = at != nullptr && at->final_variant < 0 && seq >= window_.floor();
+    if (is_open && (!lowest || seq < *lowest)) lowest = seq;
+  }
+  if (!lowest || !window_.forget_second(*lowest)) return false;
+  chain_.forget_second(*lowest);
+  return true;
 }
 
 void ReceiverMachine::update_status(TimeNs now_ns) {
@@ -365,6 +391,7 @@ bool ReceiverMachine::poll(TimeNs now_ns, unsigned frames_max, Sink* sink) {
     apply(statement, now_ns);
   }
   if (!chain_.settle(now_ns)) statements_.report_fork(statements_.newest_fields());
+  end_conflicts();
   if (!statements_.is_forked()) {
     more = deliver(frames_max, sink) || more;
     move_window();

@@ -22,7 +22,8 @@ void Verify::process(stage::Burst& burst) noexcept {
     job.frame = frame.bytes;
     job.frame_bytes = frame.length;
     job.ok = false;
-    job.want_digest = job.key != nullptr && !is_cut_through(job.key->suite);
+    // A second variant may have to show that it is the one which the origin has signed.
+    job.want_digest = job.key != nullptr && (!is_cut_through(job.key->suite) || frame.is_conflict);
     if (job.key == nullptr) job.frame_bytes = 0;
   }
   engine_.verify({jobs_.data(), burst.frame_count});

@@ -178,6 +178,42 @@ TEST(DedupRace, OneOfTwoRacersFindsTheContradiction) {
 
 // A stopped worker between its claim and its copy cannot be staged from outside; skips make laps
 // collide instead, and every frame that is read back must still be whole.
+// What control does when the origin's word arrives, while workers commit and a reader reads.
+void resolve_along(Window& window, Seq frames, const std::atomic<bool>& done, uint64_t& resolved) {
+  std::array<uint8_t, 96> buffer{};
+  Seq seq = 0;
+  while (!done.load(std::memory_order_acquire)) {
+    const Seq end = window.next();
+    for (; seq < end && seq < frames; seq += forged_every) {
+      const auto first = window.read(seq, 0, buffer.data());
+      if (!first || !window.read(seq, 1, buffer.data())) continue;
+      const unsigned truth = first->digest == made_digest(seq, 0) ? 0 : 1;
+      if (!window.resolve(seq, truth)) continue;
+      ++resolved;
+      const auto stored = window.read(seq, 0, buffer.data());
+      if (!stored) continue;  // the window has moved on
+      EXPECT_EQ(stored->digest, made_digest(seq, 0));
+      EXPECT_FALSE(window.read(seq, 1, buffer.data()));
+    }
+    std::this_thread::yield();
+  }
+}
+
+TEST(DedupRace, ConflictsAreResolvedUnderTraffic) {
+  constexpr Seq frames = 40'000;
+  auto window = std::move(Window::create({.size_log2 = 10, .slot_bytes = 96}, 1).value());
+  std::atomic<bool> done{false};
+  uint64_t resolved = 0;
+  std::thread control([&] { resolve_along(*window, frames, done, resolved); });
+  const Outcome outcome = hammer(*window, frames);
+  done.store(true, std::memory_order_release);
+  control.join();
+  EXPECT_EQ(outcome.sum.committed, frames);
+  EXPECT_LE(outcome.sum.seconds, frames / forged_every);
+  EXPECT_GT(resolved, 0u);
+  EXPECT_EQ(window->next(), frames);
+}
+
 TEST(DedupRace, SkipsUnderTraffic) {
   auto window = std::move(Window::create({.size_log2 = 4, .slot_bytes = 96}, 1).value());
   std::atomic<bool> done{false};

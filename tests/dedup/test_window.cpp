@@ -15,6 +15,7 @@ namespace {
 
 using test::made_digest;
 using test::made_frame;
+using test::made_tag48;
 using test::MadeFrame;
 
 std::unique_ptr<Window> make_window(uint8_t log2, unsigned variants_max = 8,
@@ -97,6 +98,82 @@ TEST(Window, KeepsTwoVariantsAndRefusesTheThird) {
 }
 
 // The frame that closes a gap moves next over all that waited, and the floor past itself.
+bool want(Window& window, Seq seq, unsigned variant) {
+  const Digest digest = made_digest(seq, variant);
+  return window.want(seq, std::span<const uint8_t, 16>(digest.data(), 16));
+}
+
+TEST(Window, TheVariantThatIsResolvedTakesTheFirstPlace) {
+  for (const unsigned place : {0u, 1u}) {
+    auto window = make_window(6, 1);
+    const MadeFrame frames[] = {made_frame(5, 0), made_frame(5, 1)};
+    commit(*window, frames[0], 5);
+    commit(*window, frames[1], 5);
+    EXPECT_EQ(commit(*window, made_frame(6, 0), 6).outcome, Commit::committed);
+    EXPECT_EQ(commit(*window, made_frame(6, 1), 6).outcome, Commit::refused) << "the table is full";
+    ASSERT_TRUE(window->resolve(5, place));
+    expect_stored(*window, 5, 0, frames[place]);
+    std::array<uint8_t, 96> buffer;
+    EXPECT_FALSE(window->read(5, 1, buffer.data()));
+    for (const MadeFrame& frame : frames) {
+      EXPECT_EQ(window->probe(5, frame.tag48), Probe::duplicate);
+      EXPECT_EQ(commit(*window, frame, 5).outcome, Commit::duplicate);
+    }
+    EXPECT_EQ(commit(*window, made_frame(5, 2), 5).outcome, Commit::refused);
+    EXPECT_EQ(commit(*window, made_frame(6, 1), 6).outcome, Commit::second) << "there is room";
+  }
+}
+
+TEST(Window, KeepsThePlaceForTheFrameThatIsWanted) {
+  for (const unsigned forgeries : {1u, 2u}) {
+    auto window = make_window(6, 1);
+    for (unsigned v = 1; v <= forgeries; ++v) commit(*window, made_frame(5, v), 5);
+    ASSERT_TRUE(want(*window, 5, 0));
+    ASSERT_TRUE(want(*window, 5, 0)) << "once more changes nothing";
+    EXPECT_EQ(commit(*window, made_frame(5, 3), 5).outcome, Commit::refused);
+    std::array<uint8_t, 96> buffer;
+    EXPECT_FALSE(window->read(5, 1, buffer.data()));
+    EXPECT_EQ(window->probe(5, made_tag48(5, 0)), Probe::conflict);
+    commit(*window, made_frame(6, 0), 6);
+    EXPECT_EQ(commit(*window, made_frame(6, 1), 6).outcome, Commit::refused)
+        << "the place is taken";
+    EXPECT_EQ(commit(*window, made_frame(5, 0), 5).outcome, Commit::second);
+    EXPECT_EQ(commit(*window, made_frame(5, 0), 5).outcome, Commit::duplicate);
+    expect_stored(*window, 5, 1, made_frame(5, 0));
+    ASSERT_TRUE(window->resolve(5, 1));
+    expect_stored(*window, 5, 0, made_frame(5, 0));
+  }
+}
+
+TEST(Window, NothingIsResolvedOrWantedWhereItCannotBe) {
+  auto window = make_window(4, 1);
+  commit(*window, made_frame(2, 0), 2);
+  commit(*window, made_frame(2, 1), 2);
+  commit(*window, made_frame(3, 0), 3);
+  EXPECT_FALSE(want(*window, 3, 1)) << "no room";
+  EXPECT_FALSE(window->forget_second(3)) << "has none";
+  ASSERT_TRUE(window->forget_second(2));
+  EXPECT_TRUE(want(*window, 3, 1));
+  EXPECT_EQ(window->probe(2, made_tag48(2, 1)), Probe::conflict) << "as if it had never come";
+  window->skip_to(12);
+  EXPECT_FALSE(window->resolve(2, 1)) << "below the floor";
+  EXPECT_FALSE(want(*window, 2, 2)) << "below the floor";
+  // What was kept below the floor is room again.
+  commit(*window, made_frame(12, 0), 12);
+  EXPECT_TRUE(want(*window, 12, 1));
+  window->skip_to(30);
+  commit(*window, made_frame(30, 0), 30);
+  EXPECT_EQ(commit(*window, made_frame(30, 1), 30).outcome, Commit::second);
+}
+
+TEST(Window, OfAFinalFrameNoSecondVariantIsTaken) {
+  auto window = make_window(6);
+  for (Seq seq = 0; seq < 8; ++seq) commit(*window, made_frame(seq, 0), seq);
+  window->mark_final(5);
+  EXPECT_EQ(commit(*window, made_frame(5, 1), 5).outcome, Commit::refused);
+  EXPECT_EQ(commit(*window, made_frame(6, 1), 6).outcome, Commit::second);
+}
+
 TEST(Window, AFrameIsThereUntilOneOfTheNextLapTakesItsPlace) {
   auto window = make_window(4);
   window->anchor(0, made_digest(Seq{0} - 1, 0));

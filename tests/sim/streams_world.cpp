@@ -86,8 +86,10 @@ void StreamsWorld::forge(ByteSpan frame) {
   if (frame.size() == wire::frame_header_bytes || !random_.chance(config_.forge_share)) return;
   test::Emitted original;
   original.frame.assign(frame.begin(), frame.end());
-  const test::Emitted forged = test::forge(crypto_, *key_, original);
-  for (Node n = 1; n < count(); ++n) at(n).node->offer(forged.frame);
+  for (unsigned i = 0; i < config_.forgeries; ++i) {
+    const test::Emitted forged = test::forge(crypto_, *key_, original, static_cast<uint8_t>(i + 1));
+    for (Node n = 1; n < count(); ++n) at(n).node->offer(forged.frame);
+  }
   ++forged_;
 }
 

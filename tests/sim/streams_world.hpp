@@ -20,7 +20,8 @@ struct StreamsConfig {
   test::NodeConfig node;
   repair::RepairConfig repair;
   unsigned frames_per_step = 8;  // that the origin emits in 2 ms
-  double forge_share = 0;        // of data frames: a forged variant reaches every node but 0 first
+  double forge_share = 0;        // of data frames: forged variants reach every node but 0 first
+  unsigned forgeries = 1;        // of each of these
 };
 
 class StreamsWorld {

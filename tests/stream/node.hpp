@@ -83,13 +83,13 @@ class TestNode {
     crypto::FrameJob job{.key = key_.get(),
                          .frame = frame.data(),
                          .frame_bytes = length,
-                         .want_digest = !is_cut_through_};
+                         .want_digest = !is_cut_through_ || probe == dedup::Probe::conflict};
     crypto_.engine->verify({&job, 1});
     if (!job.ok) {
       ++bad_tags;
       return false;
     }
-    if (is_cut_through_) job.digest = {};
+    if (!job.want_digest) job.digest = {};
     const dedup::CommitResult result =
         window->commit(h.seq, tag48, job.digest, frame.data(), length, true);
     window->advance();
