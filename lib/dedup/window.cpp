@@ -1,39 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dedup/window.hpp"
-
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <atomic>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "base/assert.hpp"
-#include "base/ring.hpp"
-#include "dedup/slot.hpp"
+#include "dedup/window_impl.hpp"
 
 namespace chaincast::dedup {
 namespace {
 
-constexpr unsigned tag_bits = 48;
-constexpr uint64_t generations = 0xffff;                // 1..0xffff, so that no committed word is 0
-constexpr uint64_t storage_busy = uint64_t{1} << 63;    // being written
-constexpr uint64_t storage_wanted = uint64_t{1} << 62;  // kept for the digest in its slot
-constexpr uint64_t tag_wanted = 0;  // stands for the tag of a frame that is not here yet
-
-uint64_t generation_of(uint64_t word) {
-  return word >> tag_bits;
-}
-
 uint64_t round_up(uint64_t value, uint64_t to) {
   return (value + to - 1) / to * to;
 }
-
-enum class Anchor : uint8_t { none, digest, anything };
-
-// Whether a neighbour's committed variants fit.
-enum class Fit : uint8_t { unknown, fits, contradicts };
 
 Fit merge(Fit a, Fit b) {
   if (a == Fit::fits || b == Fit::fits) return Fit::fits;
@@ -46,85 +24,6 @@ Fit compare(const std::optional<Half>& found, const Half& wanted) {
 }
 
 }  // namespace
-
-struct Window::Impl {
-  // immutable after create
-  WindowConfig config;
-  unsigned log2 = 0;
-  uint64_t size = 0;
-  size_t slot_words = 0;
-  size_t total_bytes = 0;
-  void* memory = MAP_FAILED;
-  uint64_t* first_words = nullptr;   // by seq mod W: generation and tag of the first variant
-  uint64_t* second_words = nullptr;  // the same for the second variant
-  SlotMeta* metas = nullptr;         // by seq mod W, then variants_max of the side table
-  uint64_t* bytes = nullptr;         // the same
-  uint64_t* owners = nullptr;        // side table: 0, or seq + 1 and the flags above
-  std::vector<uint8_t> moved_frame;  // control: the frame that resolve() moves
-
-  // written by whoever holds `moving`
-  alignas(base::cache_line_bytes) std::atomic<Seq> floor{0};
-  std::atomic<Seq> next{0};
-  std::atomic<Seq> signed_end{0};
-  std::atomic<Seq> final_end{0};
-  std::atomic_flag moving;
-  std::atomic<bool> move_wanted{false};
-  // guarded by `moving`: how the frame at anchor_seq must link
-  Anchor anchor = Anchor::none;
-  Seq anchor_seq = 0;
-  Half anchor_half;
-
-  // written by workers
-  alignas(base::cache_line_bytes) std::atomic<Seq> committed_end{0};
-  std::atomic<uint64_t> committed{0};
-  std::atomic<uint64_t> seconds{0};
-
-  ~Impl() {
-    if (memory != MAP_FAILED) munmap(memory, total_bytes);
-  }
-
-  uint64_t index_of(Seq seq) const noexcept { return seq & (size - 1); }
-  uint64_t word_of(Seq seq, uint64_t tag48) const noexcept {
-    return ((seq >> log2) % generations + 1) << tag_bits | tag48;
-  }
-  uint64_t first_word(Seq seq) const noexcept { return load_acquire(first_words[index_of(seq)]); }
-  uint64_t second_word(Seq seq) const noexcept { return load_acquire(second_words[index_of(seq)]); }
-  Slot slot_at(uint64_t position) const noexcept {
-    return {metas[position], bytes + position * slot_words};
-  }
-  Slot slot_of(Seq seq) const noexcept { return slot_at(index_of(seq)); }
-  Slot side_slot(unsigned k) const noexcept { return slot_at(size + k); }
-  bool has_second(Seq seq) const noexcept {
-    return generation_of(second_word(seq)) == generation_of(word_of(seq, 0));
-  }
-  // The frame that `word` at `position` names has been published.
-  bool is_published(uint64_t position, uint64_t word) const noexcept {
-    const uint64_t ready = slot_at(position).ready();
-    return ready != 0 && generation_of(word_of(ready - 1, 0)) == generation_of(word);
-  }
-
-  bool map_memory() noexcept;
-  Commit commit_first(Seq seq, uint64_t word) noexcept;
-  Commit commit_second(Seq seq, uint64_t word, const Digest& digest, const uint8_t* frame,
-                       uint16_t length) noexcept;
-  Commit commit_wanted(Seq seq, uint64_t word, const Digest& digest, const uint8_t* frame,
-                       uint16_t length) noexcept;
-  std::optional<unsigned> claim_storage(Seq seq) noexcept;
-  std::optional<unsigned> storage_with(uint64_t owner) const noexcept;
-  bool move_to_first(Seq seq, unsigned k) noexcept;
-  bool keep_for(Seq seq, const Half& digest) noexcept;
-  void release_storage(unsigned k) noexcept { store_release(owners[k], 0); }
-  bool count_commit(Seq seq) noexcept;  // true: a higher seq was here before
-  Fit fit_previous(Seq seq, const Half& link) const noexcept;
-  Fit fit_next(Seq seq, const Half& digest) const noexcept;
-  bool links_on(Seq seq, const Half& link) const noexcept;
-  bool can_pass(Seq seq) const noexcept;
-  void hold_moving() noexcept;
-  void release_moving() noexcept { moving.clear(std::memory_order_seq_cst); }
-  void move_to(Seq to) noexcept;
-  void raise_floor() noexcept;
-  void forget_below_floor() noexcept;
-};
 
 bool Window::Impl::map_memory() noexcept {
   const uint64_t places = size + config.variants_max;
@@ -174,79 +73,6 @@ Commit Window::Impl::commit_first(Seq seq, uint64_t word) noexcept {
       return Commit::committed;
     }
   }
-}
-
-std::optional<unsigned> Window::Impl::claim_storage(Seq seq) noexcept {
-  const Seq low = floor.load(std::memory_order_acquire);
-  for (unsigned k = 0; k < config.variants_max; ++k) {
-    WordRef owner(owners[k]);
-    uint64_t found = owner.load(std::memory_order_acquire);
-    const uint64_t end = found & ~storage_wanted;
-    if ((found & storage_busy) != 0 || (found != 0 && end - 1 >= low)) continue;
-    if (owner.compare_exchange_strong(found, (seq + 1) | storage_busy, std::memory_order_acq_rel,
-                                      std::memory_order_relaxed)) {
-      return k;
-    }
-  }
-  return std::nullopt;
-}
-
-std::optional<unsigned> Window::Impl::storage_with(uint64_t owner) const noexcept {
-  for (unsigned k = 0; k < config.variants_max; ++k) {
-    if (load_acquire(owners[k]) == owner) return k;
-  }
-  return std::nullopt;
-}
-
-Commit Window::Impl::commit_wanted(Seq seq, uint64_t word, const Digest& digest,
-                                   const uint8_t* frame, uint16_t length) noexcept {
-  uint64_t owner = (seq + 1) | storage_wanted;
-  const std::optional<unsigned> k = storage_with(owner);
-  if (!k || side_slot(*k).wanted() != half_of(digest.data())) return Commit::refused;
-  if (!WordRef(owners[*k])
-           .compare_exchange_strong(owner, (seq + 1) | storage_busy, std::memory_order_acq_rel,
-                                    std::memory_order_relaxed)) {
-    return Commit::refused;
-  }
-  // Fails once the window has moved past it and a frame of the next lap stands there.
-  uint64_t kept = word_of(seq, tag_wanted);
-  if (seq < floor.load(std::memory_order_acquire) ||
-      !WordRef(second_words[index_of(seq)])
-           .compare_exchange_strong(kept, word, std::memory_order_acq_rel,
-                                    std::memory_order_relaxed)) {
-    release_storage(*k);
-    return Commit::stale;
-  }
-  side_slot(*k).write(seq, digest, frame, length);
-  store_release(owners[*k], seq + 1);
-  seconds.fetch_add(1, std::memory_order_release);
-  return Commit::second;
-}
-
-Commit Window::Impl::commit_second(Seq seq, uint64_t word, const Digest& digest,
-                                   const uint8_t* frame, uint16_t length) noexcept {
-  WordRef place(second_words[index_of(seq)]);
-  uint64_t found = place.load(std::memory_order_acquire);
-  if (found == word_of(seq, tag_wanted)) return commit_wanted(seq, word, digest, frame, length);
-  if (generation_of(found) == generation_of(word)) {
-    return found == word ? Commit::duplicate : Commit::refused;
-  }
-  // Storage first: a word once set must have its frame.
-  const std::optional<unsigned> k = claim_storage(seq);
-  if (!k) return Commit::refused;
-  if (seq < floor.load(std::memory_order_acquire)) {
-    release_storage(*k);
-    return Commit::stale;
-  }
-  if (!place.compare_exchange_strong(found, word, std::memory_order_acq_rel,
-                                     std::memory_order_acquire)) {
-    release_storage(*k);
-    return found == word ? Commit::duplicate : Commit::refused;
-  }
-  side_slot(*k).write(seq, digest, frame, length);
-  store_release(owners[*k], seq + 1);
-  seconds.fetch_add(1, std::memory_order_release);
-  return Commit::second;
 }
 
 bool Window::Impl::count_commit(Seq seq) noexcept {
@@ -469,78 +295,6 @@ void Window::mark_final(Seq seq) noexcept {
   impl_->release_moving();
 }
 
-// The floor is held, so no frame of the next lap can take the first place meanwhile.
-bool Window::Impl::move_to_first(Seq seq, unsigned k) noexcept {
-  Digest digest;
-  const auto length = side_slot(k).read(seq, digest, moved_frame.data(), config.slot_bytes);
-  if (!length || !slot_of(seq).is_ready(seq)) return false;
-  const uint64_t other = first_word(seq);
-  store_release(first_words[index_of(seq)], second_word(seq));
-  store_release(second_words[index_of(seq)], other);
-  slot_of(seq).write(seq, digest, moved_frame.data(), *length);
-  return true;
-}
-
-bool Window::resolve(Seq seq, unsigned variant) noexcept {
-  Impl& w = *impl_;
-  w.hold_moving();
-  bool is_done = seq >= w.floor.load(std::memory_order_relaxed);
-  if (is_done && w.has_second(seq)) {
-    const std::optional<unsigned> k = w.storage_with(seq + 1);
-    is_done = k && (variant == 0 || w.move_to_first(seq, *k));
-    if (is_done) {
-      w.side_slot(*k).clear();
-      w.release_storage(*k);
-    }
-  }
-  w.release_moving();
-  advance();
-  return is_done;
-}
-
-bool Window::Impl::keep_for(Seq seq, const Half& digest) noexcept {
-  uint64_t found = second_word(seq);
-  const uint64_t kept = word_of(seq, tag_wanted);
-  if (found == kept) return true;
-  const bool is_taken = has_second(seq);
-  const std::optional<unsigned> k = is_taken ? storage_with(seq + 1) : claim_storage(seq);
-  if (!k) return false;
-  side_slot(*k).keep_for(digest);
-  store_release(owners[*k], (seq + 1) | storage_wanted);
-  if (WordRef(second_words[index_of(seq)])
-          .compare_exchange_strong(found, kept, std::memory_order_acq_rel,
-                                   std::memory_order_relaxed)) {
-    return true;
-  }
-  release_storage(*k);
-  return false;
-}
-
-bool Window::want(Seq seq, std::span<const uint8_t, 16> digest16) noexcept {
-  Impl& w = *impl_;
-  w.hold_moving();
-  const bool is_done =
-      seq >= w.floor.load(std::memory_order_relaxed) && w.keep_for(seq, half_of(digest16.data()));
-  w.release_moving();
-  advance();
-  return is_done;
-}
-
-bool Window::forget_second(Seq seq) noexcept {
-  Impl& w = *impl_;
-  w.hold_moving();
-  const bool is_here = seq >= w.floor.load(std::memory_order_relaxed) && w.has_second(seq);
-  const std::optional<unsigned> k = is_here ? w.storage_with(seq + 1) : std::nullopt;
-  if (k) {
-    w.side_slot(*k).clear();
-    store_release(w.second_words[w.index_of(seq)], 0);
-    w.release_storage(*k);
-  }
-  w.release_moving();
-  advance();
-  return k.has_value();
-}
-
 std::optional<Stored> Window::read(Seq seq, unsigned variant, uint8_t* buffer,
                                    size_t bytes_max) const noexcept {
   Stored stored{.seq = seq};
@@ -560,15 +314,6 @@ std::optional<Stored> Window::read(Seq seq, unsigned variant, uint8_t* buffer,
 bool Window::has(Seq seq) const noexcept {
   if (seq >= floor() + impl_->size) return false;
   return generation_of(impl_->first_word(seq)) == generation_of(impl_->word_of(seq, 0));
-}
-
-size_t Window::second_seqs(std::span<Seq> out) const noexcept {
-  size_t count = 0;
-  for (unsigned k = 0; k < impl_->config.variants_max && count < out.size(); ++k) {
-    const uint64_t ready = impl_->side_slot(k).ready();
-    if (ready != 0) out[count++] = ready - 1;
-  }
-  return count;
 }
 
 Seq Window::floor() const noexcept {

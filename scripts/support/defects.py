@@ -22,7 +22,8 @@ STREAM, REPAIR, FANOUT = "tests/test_stream", "tests/test_repair", "tests/test_f
 PORT, IDENTITY, OPS = "tests/test_port", "tests/test_identity", "tests/test_ops"
 ROUTE, NODE = "tests/test_route", "tests/test_node"
 
-WINDOW, MRT = "lib/dedup/window.cpp", "lib/route/mrt.cpp"
+WINDOW, CONFLICTS = "lib/dedup/window.cpp", "lib/dedup/conflicts.cpp"
+MRT = "lib/route/mrt.cpp"
 CHAIN, RECEIVER = "lib/stream/chain.cpp", "lib/stream/receiver.cpp"
 ASSEMBLER, LANE = "lib/stream/assembler.cpp", "lib/hop/lane.cpp"
 DELIVERY, LINE_FILE = "lib/node/delivery.cpp", "lib/identity/line_file.cpp"
@@ -111,7 +112,9 @@ DEFECTS = [
            "if (place.store(word), place.compare_exchange_strong(word, word, "
            "std::memory_order_acq_rel,",
            DEDUP, "DedupRace.EveryFrameIsCommittedExactlyOnce"),
-    Defect(WINDOW, "if (!place.compare_exchange_strong(found, word, std::memory_order_acq_rel,",
+    Defect(CONFLICTS, "side_slot(*k).wanted() != half_of(digest.data())", "false",
+           DEDUP, "Window.KeepsThePlaceForTheFrameThatIsWanted"),
+    Defect(CONFLICTS, "if (!place.compare_exchange_strong(found, word, std::memory_order_acq_rel,",
            "if (place.store(word); !place.compare_exchange_strong(found = word, word, "
            "std::memory_order_acq_rel,",
            DEDUP, "DedupRace.EveryTwinIsKeptAtMostOnce"),
@@ -146,7 +149,7 @@ DEFECTS = [
            "std::copy_n(signed_.digest.begin(), header.link.size(), header.link.begin());",
            STREAM, "OriginTest.FramesAreChainedAndStatedInEverySuite"),
     Defect(CHAIN, "at->final_variant = static_cast<int8_t>(variant);", "at->final_variant = 0;",
-           STREAM, "ReceiverTest.AnInsiderWhoWinsEveryRaceChangesNothingAtFinal"),
+           STREAM, "ConflictTest.AnInsiderWhoWinsEveryRaceChangesNothingAtFinal"),
     Defect(CHAIN, "|| gap->second.noticed_ns + rules_.gap_deadline_ns <= now_ns;",
            "|| gap->second.noticed_ns <= now_ns;",
            STREAM, "ReceiverTest.ALiveStreamGivesUpAGapAfterTheDeadline"),

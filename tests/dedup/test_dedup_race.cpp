@@ -24,6 +24,7 @@ constexpr unsigned rounds_max = 40;
 struct Tally {
   uint64_t committed = 0, seconds = 0, duplicates = 0, stale = 0;
   uint64_t races = 0;  // duplicates that were none a moment before
+  uint64_t resolved = 0;
 };
 
 // Frame `seq` links to the true one before it.
@@ -54,6 +55,7 @@ void offer(Window& window, Seq seq, unsigned variant, Tally& tally) {
 struct Load {
   Seq frames = 0;
   unsigned forged_every = 0;
+  bool resolves = false;  // the origin's word ends conflicts all the while
 };
 
 void work(Window& window, const Load& load, unsigned worker, Tally& tally) {
@@ -86,18 +88,43 @@ void read_along(const Window& window, const std::atomic<bool>& done) {
   }
 }
 
+// What control does once the origin's word is known: it resolves the forged seqs as they come.
+uint64_t resolve_along(Window& window, const Load& load, const std::atomic<bool>& done) {
+  std::array<uint8_t, 96> buffer{};
+  uint64_t resolved = 0;
+  Seq seq = 0;
+  while (!done.load(std::memory_order_acquire)) {
+    for (const Seq end = window.next(); seq < end; seq += load.forged_every) {
+      const auto first = window.read(seq, 0, buffer.data());
+      if (!first || !window.read(seq, 1, buffer.data())) continue;
+      if (!window.resolve(seq, first->digest == made_digest(seq, 0) ? 0 : 1)) continue;
+      ++resolved;
+      const auto kept = window.read(seq, 0, buffer.data());
+      if (!kept) continue;  // the window has moved on
+      EXPECT_EQ(kept->digest, made_digest(seq, 0));
+      EXPECT_FALSE(window.read(seq, 1, buffer.data()));
+    }
+    std::this_thread::yield();
+  }
+  return resolved;
+}
+
 Tally hammer(Window& window, const Load& load) {
   window.anchor(0, made_digest(Seq{0} - 1, 0));
   std::array<Tally, workers> tallies;
   std::atomic<bool> done{false};
+  Tally sum;
   std::thread reader([&] { read_along(window, done); });
+  std::thread control([&] {
+    if (load.resolves) sum.resolved = resolve_along(window, load, done);
+  });
   std::vector<std::thread> threads;
   for (unsigned w = 0; w < workers; ++w)
     threads.emplace_back([&, w] { work(window, load, w, tallies[w]); });
   for (std::thread& t : threads) t.join();
   done.store(true, std::memory_order_release);
   reader.join();
-  Tally sum;
+  control.join();
   for (const Tally& t : tallies) {
     sum.committed += t.committed;
     sum.seconds += t.seconds;
@@ -146,6 +173,17 @@ TEST(DedupRace, EveryTwinIsKeptAtMostOnce) {
                   [&](const Tally& sum) { EXPECT_LE(sum.seconds, load.frames / 2); });
 }
 
+TEST(DedupRace, ConflictsAreResolvedUnderTraffic) {
+  uint64_t resolved = 0;
+  until_they_meet({.size_log2 = 6, .slot_bytes = 96},
+                  {.frames = 40'000, .forged_every = 20, .resolves = true}, [&](const Tally& sum) {
+                    EXPECT_LE(sum.seconds, 2'000u);
+                    EXPECT_LE(sum.resolved, sum.seconds);
+                    resolved += sum.resolved;
+                  });
+  EXPECT_GT(resolved, 0u);
+}
+
 // The ring in its tightest form: laps follow each other within a few frames.
 TEST(DedupRace, SlowWritersOfAnEarlierLapAreNeverMixedUp) {
   until_they_meet({.size_log2 = 3, .slot_bytes = 96}, {.frames = 20'000, .forged_every = 100});
@@ -178,42 +216,6 @@ TEST(DedupRace, OneOfTwoRacersFindsTheContradiction) {
 
 // A stopped worker between its claim and its copy cannot be staged from outside; skips make laps
 // collide instead, and every frame that is read back must still be whole.
-// What control does when the origin's word arrives, while workers commit and a reader reads.
-void resolve_along(Window& window, Seq frames, const std::atomic<bool>& done, uint64_t& resolved) {
-  std::array<uint8_t, 96> buffer{};
-  Seq seq = 0;
-  while (!done.load(std::memory_order_acquire)) {
-    const Seq end = window.next();
-    for (; seq < end && seq < frames; seq += forged_every) {
-      const auto first = window.read(seq, 0, buffer.data());
-      if (!first || !window.read(seq, 1, buffer.data())) continue;
-      const unsigned truth = first->digest == made_digest(seq, 0) ? 0 : 1;
-      if (!window.resolve(seq, truth)) continue;
-      ++resolved;
-      const auto stored = window.read(seq, 0, buffer.data());
-      if (!stored) continue;  // the window has moved on
-      EXPECT_EQ(stored->digest, made_digest(seq, 0));
-      EXPECT_FALSE(window.read(seq, 1, buffer.data()));
-    }
-    std::this_thread::yield();
-  }
-}
-
-TEST(DedupRace, ConflictsAreResolvedUnderTraffic) {
-  constexpr Seq frames = 40'000;
-  auto window = std::move(Window::create({.size_log2 = 10, .slot_bytes = 96}, 1).value());
-  std::atomic<bool> done{false};
-  uint64_t resolved = 0;
-  std::thread control([&] { resolve_along(*window, frames, done, resolved); });
-  const Outcome outcome = hammer(*window, frames);
-  done.store(true, std::memory_order_release);
-  control.join();
-  EXPECT_EQ(outcome.sum.committed, frames);
-  EXPECT_LE(outcome.sum.seconds, frames / forged_every);
-  EXPECT_GT(resolved, 0u);
-  EXPECT_EQ(window->next(), frames);
-}
-
 TEST(DedupRace, SkipsUnderTraffic) {
   auto window = std::move(Window::create({.size_log2 = 4, .slot_bytes = 96}, 1).value());
   std::atomic<bool> done{false};
