@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "crypto/ipsec_mb/engine.hpp"
+#include "crypto/openssl/sha256.hpp"
 #include "port/ethdev/ethdev.hpp"
 #include "port/link/link.hpp"
 #include "port/udp/udp.hpp"
@@ -92,7 +93,7 @@ node::Environment make_environment(const base::ThreadStarter& threads,
   auto make_engine =
       [tools](node::CryptoChoice choice) -> Result<std::unique_ptr<crypto::FrameEngine>> {
     if (choice == node::CryptoChoice::openssl) return tools->reference_engine();
-    return crypto::ipsec_mb::make_engine();
+    return crypto::ipsec_mb::make_engine(crypto::openssl::sha256);
   };
   const auto clock = std::make_shared<TscClock>();
   return {threads, toolbox, make_engine,

@@ -10,6 +10,7 @@
 #include "crypto/crypto.hpp"
 #include "crypto/ipsec_mb/engine.hpp"
 #include "crypto/link_key.hpp"
+#include "crypto/openssl/sha256.hpp"
 #include "crypto/openssl/toolbox.hpp"
 
 // Nanoseconds per frame of each engine: verify by suite, payload and batch; seal; and per block of
@@ -19,7 +20,7 @@ namespace {
 
 std::unique_ptr<FrameEngine> make(bool fast) {
   if (!fast) return openssl::make_toolbox()->reference_engine();
-  auto engine = ipsec_mb::make_engine();
+  auto engine = ipsec_mb::make_engine(openssl::sha256);
   CC_ASSERT(engine.ok());
   return std::move(engine).value();
 }

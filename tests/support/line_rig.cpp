@@ -6,6 +6,7 @@
 
 #include "base/assert.hpp"
 #include "crypto/ipsec_mb/engine.hpp"
+#include "crypto/openssl/sha256.hpp"
 #include "wire/datagram.hpp"
 
 namespace chaincast::test {
@@ -78,7 +79,7 @@ Bytes RigStream::next_frame(crypto::FrameEngine& engine, ByteSpan payload) {
 
 std::unique_ptr<crypto::FrameEngine> LineRig::make_engine() const {
   if (!config_.use_ipsec_mb) return toolbox->reference_engine();
-  auto made = crypto::ipsec_mb::make_engine();
+  auto made = crypto::ipsec_mb::make_engine(crypto::openssl::sha256);
   CC_ASSERT(made.ok());
   return std::move(made).value();
 }

@@ -33,8 +33,10 @@ struct MbKey final : SuiteKey {
 
 class MbEngine final : public FrameEngine {
  public:
-  MbEngine(Manager best, Manager pairs)
-      : best_(std::move(best)), pairs_(std::move(pairs)), hasher_(best_.get(), pairs_.get()) {
+  MbEngine(Manager best, Manager pairs, Sha256 sha256)
+      : best_(std::move(best)),
+        pairs_(std::move(pairs)),
+        hasher_(best_.get(), pairs_.get(), sha256) {
     hasher_.measure_crossover();
   }
 
@@ -179,14 +181,14 @@ Result<Manager> make_manager(void (*init)(IMB_MGR*)) {
 
 }  // namespace
 
-Result<std::unique_ptr<FrameEngine>> make_engine() {
+Result<std::unique_ptr<FrameEngine>> make_engine(Sha256 sha256) {
   if (Status cpu = require_cpu(); !cpu.ok()) return cpu.error();
   auto best = make_manager([](IMB_MGR* manager) { init_mb_mgr_auto(manager, nullptr); });
   if (!best.ok()) return best.error();
   auto pairs = make_manager(init_mb_mgr_sse);
   if (!pairs.ok()) return pairs.error();
   return std::unique_ptr<FrameEngine>(
-      std::make_unique<MbEngine>(std::move(best).value(), std::move(pairs).value()));
+      std::make_unique<MbEngine>(std::move(best).value(), std::move(pairs).value(), sha256));
 }
 
 }  // namespace chaincast::crypto::ipsec_mb

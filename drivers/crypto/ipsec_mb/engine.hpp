@@ -14,11 +14,16 @@
 // for long frames.
 namespace chaincast::crypto::ipsec_mb {
 
+// SHA-256 of one message in two parts: no allocation, any thread.
+using Sha256 = void (*)(ByteSpan first, ByteSpan second, Digest& out) noexcept;
+
+// `sha256` hashes messages that are alone: libcrypto's (openssl::sha256) is faster there than
+// ipsec-mb is, 943 against 1421 ns for 1448 bytes on a Xeon with SHA-NI.
 // Allocates two managers and 64 staging buffers (4 MiB of address space, touched as far as frames
 // are long) and measures the crossover: about 5 ms, at most 20. One engine per thread; keys are
 // good for every engine of the process.
 // Errors: `unsupported` where the cpu lacks AES-NI, PCLMULQDQ, AVX2 or BMI2 (names it and the
 // remedy) or the library refuses.
-Result<std::unique_ptr<FrameEngine>> make_engine();
+Result<std::unique_ptr<FrameEngine>> make_engine(Sha256 sha256);
 
 }  // namespace chaincast::crypto::ipsec_mb

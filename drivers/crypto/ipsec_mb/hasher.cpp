@@ -8,7 +8,6 @@
 #include "base/assert.hpp"
 #include "base/clock.hpp"
 #include "crypto/frame_rules.hpp"
-#include "crypto/ipsec_mb/one_shot.hpp"
 
 namespace chaincast::crypto::ipsec_mb {
 namespace {
@@ -25,9 +24,10 @@ static_assert(wire::payload_bytes_limit + 64 <= 65'728);
 
 }  // namespace
 
-Hasher::Hasher(IMB_MGR* lanes, IMB_MGR* pairs)
+Hasher::Hasher(IMB_MGR* lanes, IMB_MGR* pairs, Sha256 sha256)
     : lanes_(lanes),
       pairs_(pairs),
+      sha256_(sha256),
       staging_(static_cast<uint8_t*>(std::aligned_alloc(64, staging_count * staging_bytes))) {
   static_assert(staging_bytes % 128 == 64);
   CC_ASSERT(staging_ != nullptr);
@@ -50,7 +50,7 @@ void Hasher::hash(std::span<FrameJob* const> jobs) noexcept {
 }
 
 void Hasher::hash_one(const uint8_t* frame, uint16_t frame_bytes, Digest& out) noexcept {
-  sha256_one_shot(hashed_header_of(frame), payload_of(frame, frame_bytes), out);
+  sha256_(hashed_header_of(frame), payload_of(frame, frame_bytes), out);
 }
 
 // A single message on the two SHA-NI lanes pays for both, so the odd one goes alone.

@@ -8,7 +8,7 @@
 #include <memory>
 #include <span>
 
-#include "crypto/crypto.hpp"
+#include "crypto/ipsec_mb/engine.hpp"
 
 // SHA-256 of batches of frames. Private to the driver.
 namespace chaincast::crypto::ipsec_mb {
@@ -31,7 +31,7 @@ struct Crossover {
 class Hasher {
  public:
   // Both managers outlive the hasher. `lanes`: the best one; `pairs`: the SHA-NI one.
-  Hasher(IMB_MGR* lanes, IMB_MGR* pairs);
+  Hasher(IMB_MGR* lanes, IMB_MGR* pairs, Sha256 sha256);
 
   // Times both paths on this machine.
   void measure_crossover();
@@ -59,6 +59,7 @@ class Hasher {
 
   IMB_MGR* const lanes_;
   IMB_MGR* const pairs_;
+  const Sha256 sha256_;
   std::unique_ptr<uint8_t, FreeStaging> staging_;
   std::array<uint8_t, staging_count> free_{};
   size_t free_count_ = 0;

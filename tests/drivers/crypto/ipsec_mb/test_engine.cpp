@@ -5,6 +5,7 @@
 
 #include "crypto/frames.hpp"
 #include "crypto/ipsec_mb/hasher.hpp"
+#include "crypto/openssl/sha256.hpp"
 #include "crypto/openssl/toolbox.hpp"
 
 namespace chaincast::crypto::ipsec_mb {
@@ -16,7 +17,7 @@ using test::size_of;
 using test::verified;
 
 std::unique_ptr<FrameEngine> engine_or_abort() {
-  auto engine = make_engine();
+  auto engine = make_engine(openssl::sha256);
   CC_ASSERT(engine.ok());
   return std::move(engine).value();
 }
@@ -203,7 +204,7 @@ TEST_F(MbEngineTest, HasherAgreesAtEveryCrossover) {
   const Manager pairs(alloc_mb_mgr(0));
   init_mb_mgr_auto(lanes.get(), nullptr);
   init_mb_mgr_sse(pairs.get());
-  Hasher hasher(lanes.get(), pairs.get());
+  Hasher hasher(lanes.get(), pairs.get(), openssl::sha256);
   for (unsigned limit = 0; limit <= lane_group; ++limit) {
     hasher.set_crossover({.short_frames = limit, .long_frames = limit});
     for (size_t count = 0; count <= 70; ++count) {

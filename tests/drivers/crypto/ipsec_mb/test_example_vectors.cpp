@@ -6,6 +6,7 @@
 #include "crypto/example_vectors.hpp"
 #include "crypto/frames.hpp"
 #include "crypto/ipsec_mb/engine.hpp"
+#include "crypto/openssl/sha256.hpp"
 #include "crypto/openssl/toolbox.hpp"
 #include "crypto/vectors.hpp"
 
@@ -80,7 +81,7 @@ TEST_F(ExampleVectors, ReferenceEngine) {
 }
 
 TEST_F(ExampleVectors, IpsecMbEngine) {
-  const auto engine = ipsec_mb::make_engine();
+  const auto engine = ipsec_mb::make_engine(openssl::sha256);
   ASSERT_TRUE(engine.ok());
   check_engine(*engine.value());
 }

@@ -5,6 +5,7 @@
 
 #include "crypto/frames.hpp"
 #include "crypto/ipsec_mb/engine.hpp"
+#include "crypto/openssl/sha256.hpp"
 #include "crypto/openssl/toolbox.hpp"
 
 // Counts every malloc of the process, libcrypto's included. The sanitizers bring their own.
@@ -58,7 +59,7 @@ TEST(NoAllocation, ReferenceEngine) {
 }
 
 TEST(NoAllocation, IpsecMbEngine) {
-  const auto engine = ipsec_mb::make_engine();
+  const auto engine = ipsec_mb::make_engine(openssl::sha256);
   ASSERT_TRUE(engine.ok());
   EXPECT_EQ(allocations_of(*engine.value()), 0u);
 }
