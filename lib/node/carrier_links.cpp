@@ -220,7 +220,7 @@ wire::StreamRefusal Carrier::judge(const stream::SignedDescriptor& descriptor,
   if (descriptor.descriptor.reemit == wire::Reemit::linked) return wire::StreamRefusal::suite;
   // The class is the operator's choice: a stream of the trusted class must not slip in where the
   // configuration asks for signatures.
-  if (descriptor.descriptor.suite_class != suite_class_of(found->second->config.suite)) {
+  if (descriptor.descriptor.suite_class != wire::suite_class_of(found->second->config.suite)) {
     return wire::StreamRefusal::suite;
   }
   const auto count = std::count_if(carried_.begin(), carried_.end(), [&](const auto& entry) {

@@ -160,7 +160,6 @@ std::string config_reference_markdown();
 std::string default_socket(const std::string& name, const std::string& directory);
 // The 32 bytes of a `network` written as 64 hex digits; otherwise its SHA-256 is the id.
 std::optional<Digest> network_from_hex(const std::string& network);
-wire::SuiteClass suite_class_of(wire::Suite suite);
 // log2 of the window: as configured, or the next power of two above half a second of the rate.
 uint8_t window_log2_of(const StreamConfig& stream);
 // The descriptor this stream asks for; network, origin, incarnation and signature are left open.

@@ -208,7 +208,7 @@ class Checker {
 
   void check_stream(size_t i) {
     const StreamConfig& stream = config_.streams[i];
-    if (suite_class_of(stream.suite) == wire::SuiteClass::trusted) {
+    if (wire::suite_class_of(stream.suite) == wire::SuiteClass::trusted) {
       const char* remedy =
           "is refused with suite gmac, whose members are trusted and sign nothing "
           "per frame; use sha256-gmac";
@@ -290,21 +290,6 @@ std::optional<Digest> network_from_hex(const std::string& network) {
   return out;
 }
 
-wire::SuiteClass suite_class_of(wire::Suite suite) {
-  switch (suite) {
-    case wire::Suite::sha256_gmac:
-    case wire::Suite::sha256_gmac_ct:
-      return wire::SuiteClass::open;
-    case wire::Suite::sha256_gcm:
-    case wire::Suite::sha256_gcm_ct:
-      return wire::SuiteClass::confidential;
-    case wire::Suite::gmac:
-      return wire::SuiteClass::trusted;
-  }
-  CC_ASSERT(false);
-  return wire::SuiteClass::open;
-}
-
 uint8_t window_log2_of(const StreamConfig& stream) {
   if (stream.window_frames != 0) {
     return static_cast<uint8_t>(std::countr_zero(stream.window_frames));
@@ -316,7 +301,7 @@ uint8_t window_log2_of(const StreamConfig& stream) {
 wire::Descriptor descriptor_of(const StreamConfig& stream) {
   wire::Descriptor out;
   out.resource = stream.name;
-  out.suite_class = suite_class_of(stream.suite);
+  out.suite_class = wire::suite_class_of(stream.suite).value();
   out.suite = stream.suite;
   out.payload_bytes_max = stream.payload_bytes;
   out.object_bytes_max = stream.object_bytes_max;

@@ -64,7 +64,7 @@ Status check_enumerators(const Descriptor& d) {
   if (d.suite_class < SuiteClass::open || d.suite_class > SuiteClass::trusted) {
     return bad_descriptor("unknown suite class");
   }
-  if (!suite_in_class(d.suite, d.suite_class)) {
+  if (suite_class_of(d.suite) != d.suite_class) {
     return bad_descriptor("suite " + std::to_string(static_cast<unsigned>(d.suite)) +
                           " is not one of its class");
   }
@@ -82,18 +82,18 @@ Status check_enumerators(const Descriptor& d) {
 
 }  // namespace
 
-bool suite_in_class(Suite suite, SuiteClass suite_class) noexcept {
+std::optional<SuiteClass> suite_class_of(Suite suite) noexcept {
   switch (suite) {
     case Suite::sha256_gmac:
     case Suite::sha256_gmac_ct:
-      return suite_class == SuiteClass::open;
+      return SuiteClass::open;
     case Suite::sha256_gcm:
     case Suite::sha256_gcm_ct:
-      return suite_class == SuiteClass::confidential;
+      return SuiteClass::confidential;
     case Suite::gmac:
-      return suite_class == SuiteClass::trusted;
+      return SuiteClass::trusted;
   }
-  return false;
+  return std::nullopt;
 }
 
 Status check_descriptor(const Descriptor& d) {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/bytes.hpp"
@@ -55,8 +56,8 @@ inline constexpr uint8_t window_log2_min = 10;
 inline constexpr uint8_t window_log2_max = 20;
 inline constexpr uint32_t statement_interval_ms_max = 10'000;
 
-// The class that a suite belongs to; false also for unknown suites.
-bool suite_in_class(Suite suite, SuiteClass suite_class) noexcept;
+// The class that a suite belongs to; nothing for unknown suites.
+std::optional<SuiteClass> suite_class_of(Suite suite) noexcept;
 // Every rule that parse_descriptor applies to values, for whoever makes a descriptor: names the
 // field, the value and the range. Trusted streams take no votes, no `final` and are not kept.
 Status check_descriptor(const Descriptor& descriptor);

@@ -25,9 +25,7 @@ inline wire::Descriptor small_descriptor(wire::Suite suite = wire::Suite::sha256
   d.network.fill(7);
   d.resource = "test";
   d.suite = suite;
-  d.suite_class = suite == wire::Suite::gmac       ? wire::SuiteClass::trusted
-                  : stream::is_confidential(suite) ? wire::SuiteClass::confidential
-                                                   : wire::SuiteClass::open;
+  d.suite_class = wire::suite_class_of(suite).value();
   d.payload_bytes_max = 512;
   d.rate_frames_per_s = 1'000'000;
   d.window_log2 = 10;

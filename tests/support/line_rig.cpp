@@ -174,9 +174,7 @@ RigStream& LineRig::add_stream(const std::string& name, wire::Suite suite,
   d.network.fill(7);
   d.resource = name;
   d.suite = suite;
-  d.suite_class = suite == wire::Suite::gmac       ? wire::SuiteClass::trusted
-                  : stream::is_confidential(suite) ? wire::SuiteClass::confidential
-                                                   : wire::SuiteClass::open;
+  d.suite_class = wire::suite_class_of(suite).value();
   d.payload_bytes_max = 1160;
   d.rate_frames_per_s = 1'000'000;
   d.window_log2 = 10;
