@@ -18,33 +18,6 @@ using ops::Reply;
 
 using Row = Json (*)(const Node::PortRecord& record);
 
-Json info_row(const Node::PortRecord& record) {
-  const port::Info info = record.port->info();
-  const port::Capabilities c = record.port->capabilities();
-  Json addresses = Json::array();
-  for (const Endpoint& address : info.addresses) addresses.push_back(port::to_text(address));
-  return {{"port", record.id},
-          {"name", record.config.name},
-          {"driver", info.driver},
-          {"device", info.device},
-          {"role", info.role == port::Role::fabric ? "fabric" : "edge"},
-          {"state", !record.is_started ? "stopped"
-                    : info.is_up       ? "up"
-                                       : "link down"},
-          {"mac", info.mac},
-          {"addresses", addresses},
-          {"udp_port", info.udp_port},
-          {"mtu_bytes", c.mtu_bytes},
-          {"rx_queues", c.rx_queues},
-          {"tx_queues", c.tx_queues},
-          {"steers_ports", c.steers_ports},
-          {"copy", c.shared_segments ? "shared" : "linear"},
-          {"copybreak_bytes", c.copybreak_bytes},
-          {"udp_checksum", c.udp_checksum ? "hardware" : "software"},
-          {"ipv4_checksum", c.ipv4_checksum ? "hardware" : "software"},
-          {"numa_node", info.numa_node}};
-}
-
 Json summary_row(const Node::PortRecord& record) {
   const port::Info info = record.port->info();
   return {{"port", record.id},
@@ -55,6 +28,27 @@ Json summary_row(const Node::PortRecord& record) {
           {"state", !record.is_started ? "stopped"
                     : info.is_up       ? "up"
                                        : "link down"}};
+}
+
+Json info_row(const Node::PortRecord& record) {
+  const port::Info info = record.port->info();
+  const port::Capabilities c = record.port->capabilities();
+  Json addresses = Json::array();
+  for (const Endpoint& address : info.addresses) addresses.push_back(port::to_text(address));
+  Json row = summary_row(record);
+  row.update({{"mac", info.mac},
+              {"addresses", addresses},
+              {"udp_port", info.udp_port},
+              {"mtu_bytes", c.mtu_bytes},
+              {"rx_queues", c.rx_queues},
+              {"tx_queues", c.tx_queues},
+              {"steers_ports", c.steers_ports},
+              {"copy", c.shared_segments ? "shared" : "linear"},
+              {"copybreak_bytes", c.copybreak_bytes},
+              {"udp_checksum", c.udp_checksum ? "hardware" : "software"},
+              {"ipv4_checksum", c.ipv4_checksum ? "hardware" : "software"},
+              {"numa_node", info.numa_node}});
+  return row;
 }
 
 Json stats_row(const Node::PortRecord& record) {
