@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "support/line_rig.hpp"
+#include "support/random.hpp"
 #include "wire/control.hpp"
 #include "wire/datagram.hpp"
 
@@ -36,12 +37,7 @@ class Hostile : public testing::Test {
   Hostile() : stream(rig.add_stream("s", wire::Suite::sha256_gmac)) {}
 
   Bytes next_frame(size_t payload_bytes = 40) {
-    return stream.next_frame(*rig.engine, random_payload(payload_bytes));
-  }
-  Bytes random_payload(size_t count) {
-    Bytes out(count);
-    for (uint8_t& b : out) b = static_cast<uint8_t>(random.next());
-    return out;
+    return stream.next_frame(*rig.engine, test::random_bytes(random, payload_bytes));
   }
   Bytes stamped(const std::vector<Bytes>& frames, uint8_t hops = 1) {
     return rig.stamp(0, 1, frames, hops);
@@ -153,8 +149,8 @@ TEST_F(Hostile, TruncationAtEveryByte) {
 }
 
 TEST_F(Hostile, EveryControlAndHelloLengthIsTakenOnceOrDroppedOnce) {
-  Bytes body(wire::control_overhead_bytes + 40 - wire::hop_header_bytes);
-  for (uint8_t& b : body) b = static_cast<uint8_t>(random.next());
+  const Bytes body =
+      test::random_bytes(random, wire::control_overhead_bytes + 40 - wire::hop_header_bytes);
   for (size_t length = 0; length <= body.size(); ++length) {
     for (const bool is_hello : {false, true}) {
       wire::HopHeader hop;
@@ -293,7 +289,7 @@ TEST_F(Hostile, GarbageIsNeverPassedOn) {
   std::vector<Bytes> passed;
   for (unsigned i = 0; i < 20'000; ++i) {
     const Bytes good = stamped(frames);
-    Bytes datagram = random.chance(0.5) ? good : random_payload(random.below(200));
+    Bytes datagram = random.chance(0.5) ? good : test::random_bytes(random, random.below(200));
     const uint64_t flips = 1 + random.below(4);
     for (uint64_t f = 0; f < flips && !datagram.empty(); ++f) {
       const size_t at = random.below(datagram.size());

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "base/assert.hpp"
-#include "base/random.hpp"
 #include "crypto/crypto.hpp"
 #include "crypto/frame_rules.hpp"
+#include "support/random.hpp"
 
 // Frames for the engines' tests.
 namespace chaincast::test {
@@ -16,11 +16,6 @@ namespace chaincast::test {
 inline constexpr std::array all_suites = {wire::Suite::sha256_gmac, wire::Suite::sha256_gcm,
                                           wire::Suite::sha256_gmac_ct, wire::Suite::sha256_gcm_ct,
                                           wire::Suite::gmac};
-
-template <typename Container>
-void fill_random(Random& random, Container& out) {
-  for (auto& byte : out) byte = static_cast<uint8_t>(random.next());
-}
 
 // A frame with everything but its tag, on the heap with its exact size, so that the address
 // sanitizer sees any read beyond it.

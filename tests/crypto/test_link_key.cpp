@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "base/bytes.hpp"
-#include "base/random.hpp"
 #include "crypto/link_key.hpp"
+#include "support/random.hpp"
 
 namespace chaincast::crypto {
 namespace {
@@ -15,7 +15,7 @@ using Block = std::array<uint8_t, 16>;
 
 Block random_block(Random& random) {
   Block out;
-  for (uint8_t& byte : out) byte = static_cast<uint8_t>(random.next());
+  test::fill_random(random, out);
   return out;
 }
 

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "fanout/stamp.hpp"
 
-#include "base/random.hpp"
 #include "fanout/world.hpp"
+#include "support/random.hpp"
 
 namespace chaincast::test {
 namespace {
 
 TEST(Stamp, PayloadSumIsRfc1071sForEveryLengthAndAlignment) {
   Random random(7);
-  Bytes bytes(4096);
-  for (uint8_t& b : bytes) b = static_cast<uint8_t>(random.next());
+  const Bytes bytes = random_bytes(random, 4096);
   for (size_t offset = 0; offset < 33; ++offset) {
     for (size_t length = 0; length < 200; ++length) {
       const ByteSpan part(bytes.data() + offset, length);

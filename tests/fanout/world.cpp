@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/assert.hpp"
+#include "support/mbufs.hpp"
 #include "wire/frame.hpp"
 
 namespace chaincast::test {
@@ -27,10 +28,7 @@ unsigned RecordingPort::transmit(unsigned queue, const port::Destination& to, rt
     record.l2_len = packet->l2_len;
     record.l3_len = packet->l3_len;
     record.to = &to;
-    for (const rte_mbuf* segment = packet; segment != nullptr; segment = segment->next) {
-      const auto* data = rte_pktmbuf_mtod(segment, const uint8_t*);
-      record.bytes.insert(record.bytes.end(), data, data + segment->data_len);
-    }
+    record.bytes = bytes_of(packet);
     EXPECT_EQ(record.bytes.size(), packet->pkt_len);
     sent.push_back(std::move(record));
     if (holds) {
@@ -46,15 +44,6 @@ unsigned RecordingPort::transmit(unsigned queue, const port::Destination& to, rt
 void RecordingPort::release() {
   for (rte_mbuf* packet : held_) rte_pktmbuf_free(packet);
   held_.clear();
-}
-
-uint16_t naive_checksum(ByteSpan bytes, uint32_t start) {
-  uint64_t sum = start;
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    sum += i % 2 == 0 ? uint64_t{bytes[i]} << 8 : uint64_t{bytes[i]};
-  }
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<uint16_t>(~sum);
 }
 
 uint32_t aes_check(const std::array<uint8_t, 16>& key, const std::array<uint8_t, 16>& block) {
@@ -105,13 +94,13 @@ port::Destination make_destination(Random& random, uint32_t number, const PeerKi
   to.local_port = 7000;
   if (!kind.has_headers) return to;
   ByteWriter header;
-  for (unsigned i = 0; i < 12; ++i) header.u8(static_cast<uint8_t>(random.next()));
+  header.bytes(random_bytes(random, 12));
   if (kind.has_vlan) header.be16(0x8100).be16(42);
   header.be16(kind.is_ipv6 ? 0x86dd : 0x0800);
   to.l2_bytes = static_cast<uint8_t>(header.size());
   if (kind.is_ipv6) {
     header.be32(0x60000000).be16(0).u8(17).u8(64);
-    for (unsigned i = 0; i < 32; ++i) header.u8(static_cast<uint8_t>(random.next()));
+    header.bytes(random_bytes(random, 32));
   } else {
     // Garbage where fanout fills in: nothing may depend on zeros there.
     header.u8(0x45).u8(0).be16(0xdead).be16(0).be16(0x4000).u8(64).u8(17).be16(0xbeef);
@@ -148,7 +137,7 @@ Peer& World::add_peer(uint32_t number, const PeerKind& kind) {
     tx->counter = random.chance(0.5) ? 0 : 0xfffffffd;
     counters[{number, lane}] = tx->counter;
     std::array<uint8_t, 16> key;
-    for (uint8_t& b : key) b = static_cast<uint8_t>(random.next());
+    fill_random(random, key);
     tx->key = crypto::expand_link_key(key);
     keys_[number].push_back(key);
     made.lanes.push_back(std::move(tx));
@@ -188,12 +177,10 @@ Bytes World::make_frame(unsigned payload_bytes) {
   header.kind = wire::kind_first | wire::kind_last;
   header.stream.value = random.next();
   header.seq = next_seq_++;
-  for (uint8_t& b : header.tag) b = static_cast<uint8_t>(random.next());
+  fill_random(random, header.tag);
   Bytes bytes(wire::frame_header_bytes + payload_bytes);
   wire::store_frame_header(bytes.data(), header);
-  for (size_t i = wire::frame_header_bytes; i < bytes.size(); ++i) {
-    bytes[i] = static_cast<uint8_t>(random.next());
-  }
+  fill_random(random, std::span(bytes).subspan(wire::frame_header_bytes));
   return bytes;
 }
 

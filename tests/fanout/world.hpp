@@ -13,8 +13,9 @@
 #include "base/random.hpp"
 #include "fanout/queue.hpp"
 #include "fanout/stage.hpp"
-#include "port/port.hpp"
+#include "support/checksum.hpp"
 #include "support/eal.hpp"
+#include "support/stub_port.hpp"
 
 // A port that records, peers of every kind, bursts made by hand, and a decoder of copies that
 // shares no code with the module: checksums by RFC 1071's own loop, link checks by OpenSSL.
@@ -29,25 +30,12 @@ struct Sent {
   const port::Destination* to = nullptr;
 };
 
-class RecordingPort final : public port::Port {
+class RecordingPort final : public StubPort {
  public:
   ~RecordingPort() override { release(); }
 
-  unsigned receive(unsigned, stage::Datagram*, unsigned, stage::Burst::Drops&) noexcept override {
-    return 0;
-  }
   unsigned transmit(unsigned queue, const port::Destination& to, rte_mbuf** packets,
                     unsigned count) noexcept override;
-  void tick(unsigned, TimeNs) noexcept override {}
-  port::Info info() const override { return {}; }
-  port::Capabilities capabilities() const override { return {}; }
-  port::Counters counters() const override { return {}; }
-  Result<port::Destination> destination(const Endpoint&, uint16_t) override {
-    return error(ErrorCode::unsupported, "recording port: resolves nothing; build it by hand");
-  }
-  Status start() override { return {}; }
-  void stop() override {}
-  int wait_fd(unsigned) const override { return -1; }
   // Frees the packets it holds.
   void release();
 
@@ -137,8 +125,6 @@ class World {
   uint64_t next_seq_ = 0;
 };
 
-// RFC 1071 section 4.1, two bytes at a time, most significant first.
-uint16_t naive_checksum(ByteSpan bytes, uint32_t start = 0);
 uint32_t aes_check(const std::array<uint8_t, 16>& key, const std::array<uint8_t, 16>& block);
 
 }  // namespace chaincast::test

@@ -9,13 +9,13 @@
 #include <fstream>
 #include <set>
 
-#include "base/random.hpp"
 #include "crypto/openssl/toolbox.hpp"
 #include "factory/factory.hpp"
 #include "identity/identity.hpp"
 #include "node/node.hpp"
 #include "support/data.hpp"
 #include "support/eal.hpp"
+#include "support/random.hpp"
 
 namespace chaincast::node {
 namespace {
@@ -167,10 +167,7 @@ class Lab {
 std::vector<Bytes> make_objects(unsigned count, size_t bytes_max, uint64_t seed) {
   Random random(seed);
   std::vector<Bytes> objects(count);
-  for (Bytes& object : objects) {
-    object.resize(1 + random.below(bytes_max));
-    for (uint8_t& b : object) b = static_cast<uint8_t>(random.next());
-  }
+  for (Bytes& object : objects) object = test::random_bytes(random, 1 + random.below(bytes_max));
   return objects;
 }
 

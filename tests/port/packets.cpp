@@ -10,13 +10,6 @@
 
 namespace chaincast::port::test {
 
-uint16_t naive_checksum(ByteSpan bytes) {
-  uint64_t sum = 0;
-  for (size_t i = 0; i < bytes.size(); ++i) sum += uint64_t{bytes[i]} << (i % 2 == 0 ? 8 : 0);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<uint16_t>(~sum);
-}
-
 Endpoint endpoint(const std::string& text) {
   Result<Endpoint> parsed = parse_endpoint(text);
   CC_ASSERT(parsed.ok());

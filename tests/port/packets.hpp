@@ -6,12 +6,14 @@
 
 #include "base/bytes.hpp"
 #include "port/headers.hpp"
+#include "support/checksum.hpp"
+#include "support/random.hpp"
 
 // Packets for tests: classic pcap files, tshark's opinion of them, a naive checksum.
 namespace chaincast::port::test {
 
-// RFC 1071's definition, byte by byte, in host order: the independent reference.
-uint16_t naive_checksum(ByteSpan bytes);
+using chaincast::test::naive_checksum;
+using chaincast::test::random_bytes;
 
 Endpoint endpoint(const std::string& text);
 

@@ -111,8 +111,7 @@ TEST(Tshark, FindsEveryChecksumOfBuiltFramesRight) {
   Random random(4);
   std::vector<Bytes> frames;
   for (size_t size = 0; size < 400; ++size) {
-    Bytes data(size < 200 ? size : random.below(8900));
-    for (uint8_t& byte : data) byte = static_cast<uint8_t>(random.next());
+    const Bytes data = test::random_bytes(random, size < 200 ? size : random.below(8900));
     const bool is_ipv6 = size % 2 == 1;
     frames.push_back(test::build_frame(
         {.source_mac = {2, 0, 0, 0, 0, 1},

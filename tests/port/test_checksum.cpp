@@ -14,12 +14,6 @@ uint16_t checksum_of(uint32_t sum) {
   return load_be16(reinterpret_cast<const uint8_t*>(&field));
 }
 
-Bytes random_bytes(Random& random, size_t count) {
-  Bytes out(count);
-  for (uint8_t& byte : out) byte = static_cast<uint8_t>(random.next());
-  return out;
-}
-
 TEST(Checksum, MatchesTheExampleOfRfc1071) {
   const Bytes words = *from_hex("0001f203f4f5f6f7");
   EXPECT_EQ(checksum_of(sum_bytes(words.data(), words.size())), static_cast<uint16_t>(~0xddf2));
@@ -51,7 +45,7 @@ TEST(Checksum, KeepsEveryCarryOfLargeAndExtremeInput) {
 TEST(Checksum, PiecesAddUpAtEvenAndOddOffsets) {
   Random random(2);
   for (int round = 0; round < 1000; ++round) {
-    const Bytes bytes = random_bytes(random, 1 + random.below(600));
+    const Bytes bytes = test::random_bytes(random, 1 + random.below(600));
     const size_t cut = random.below(bytes.size() + 1);
     const uint32_t head = sum_bytes(bytes.data(), cut);
     uint32_t tail = sum_bytes(bytes.data() + cut, bytes.size() - cut);

@@ -227,8 +227,7 @@ TEST(Judge, HandsNeighbourTrafficToControl) {
 TEST(CompleteHeaders, ChecksumsAgreeWithTheDefinition) {
   Random random(3);
   for (int round = 0; round < 2000; ++round) {
-    Bytes data(random.below(2000));
-    for (uint8_t& byte : data) byte = static_cast<uint8_t>(random.next());
+    const Bytes data = test::random_bytes(random, random.below(2000));
     const bool is_ipv6 = random.below(2) == 1;
     HeaderFields fields = towards_us(is_ipv6, random.below(2) == 1 ? uint16_t{7} : no_vlan);
     fields.source.port = static_cast<uint16_t>(random.next());

@@ -147,9 +147,7 @@ class FakeCrypto final : public crypto::Toolbox {
   std::unique_ptr<crypto::Signer> signer(const Secret& seed) const override {
     return std::make_unique<FakeSigner>(seed);
   }
-  void random_bytes(std::span<uint8_t> out) const override {
-    for (uint8_t& b : out) b = static_cast<uint8_t>(random_.next());
-  }
+  void random_bytes(std::span<uint8_t> out) const override { test::fill_random(random_, out); }
   std::unique_ptr<crypto::FrameEngine> reference_engine() const override {
     return std::make_unique<FakeEngine>();
   }

@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include "base/random.hpp"
 #include "crypto/crypto.hpp"
+#include "support/random.hpp"
 
 namespace chaincast::sim {
 

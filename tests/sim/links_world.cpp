@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "support/random.hpp"
 #include "wire/datagram.hpp"
 
 namespace chaincast::sim {
@@ -87,7 +88,7 @@ std::unique_ptr<crypto::Signer> FakeToolbox::signer(const Secret&) const {
   return nullptr;
 }
 void FakeToolbox::random_bytes(std::span<uint8_t> out) const {
-  for (uint8_t& byte : out) byte = static_cast<uint8_t>(random_.next());
+  test::fill_random(random_, out);
 }
 std::unique_ptr<crypto::FrameEngine> FakeToolbox::reference_engine() const {
   return nullptr;

@@ -33,7 +33,7 @@ StreamsConfig config_of(uint64_t seed) {
 
 void publish_some(StreamsWorld& world, Random& random, unsigned objects) {
   for (unsigned i = 0; i < objects; ++i)
-    world.publish(test::random_object(random, random.below(900)));
+    world.publish(test::random_bytes(random, random.below(900)));
 }
 
 void expect_all(const StreamsWorld& world, const std::string& trace) {

@@ -4,10 +4,10 @@
 #include <memory>
 #include <vector>
 
-#include "base/random.hpp"
 #include "crypto/openssl/toolbox.hpp"
 #include "stream/descriptor.hpp"
 #include "stream/origin.hpp"
+#include "support/random.hpp"
 
 // An origin and everything it needs, for tests of stream/ and repair/.
 namespace chaincast::test {
@@ -65,12 +65,6 @@ inline std::vector<Emitted> poll_all(stream::Origin& origin, TimeNs now_ns,
     out.push_back({Bytes(frame.begin(), frame.end()), digest});
   });
   return out;
-}
-
-inline Bytes random_object(Random& random, size_t bytes) {
-  Bytes object(bytes);
-  for (uint8_t& b : object) b = static_cast<uint8_t>(random.next());
-  return object;
 }
 
 }  // namespace chaincast::test

@@ -23,7 +23,7 @@ class PublishedTest : public testing::Test {
   }
   void publish_more(Published& p, unsigned objects, size_t bytes_max, TimeNs from_ns) {
     for (unsigned i = 0; i < objects; ++i) {
-      p.objects.push_back(random_object(random_, random_.below(bytes_max)));
+      p.objects.push_back(random_bytes(random_, random_.below(bytes_max)));
       EXPECT_TRUE(p.origin->publish(p.objects.back()).value());
       for (Emitted& f : poll_all(*p.origin, from_ns + i * ns_per_ms))
         p.frames.push_back(std::move(f));

@@ -88,7 +88,7 @@ TEST_F(OriginTest, FramesAreChainedAndStatedInEverySuite) {
     const auto origin = crypto_.origin(small_descriptor(suite));
     std::vector<Emitted> frames;
     for (TimeNs now = 0; now < 200 * ns_per_ms; now += ns_per_ms) {
-      ASSERT_TRUE(origin->publish(test::random_object(random_, random_.below(1500))).value());
+      ASSERT_TRUE(origin->publish(test::random_bytes(random_, random_.below(1500))).value());
       for (Emitted& f : poll_all(*origin, now)) frames.push_back(std::move(f));
     }
     origin->end(200 * ns_per_ms, [&](ByteSpan frame, const Digest& digest) {
@@ -105,7 +105,7 @@ TEST_F(OriginTest, SmallObjectsShareAFrameAndLargeOnesAreCut) {
   const auto origin = crypto_.origin(small_descriptor());
   std::vector<Bytes> objects;
   constexpr size_t lengths[] = {80, 80, 80, 80, 80, 80, 80, 1300, 511, 512, 0, 0};
-  for (size_t bytes : lengths) objects.push_back(test::random_object(random_, bytes));
+  for (size_t bytes : lengths) objects.push_back(test::random_bytes(random_, bytes));
   for (const Bytes& object : objects) ASSERT_TRUE(origin->publish(object).value());
   const auto frames = poll_all(*origin, 0);
   std::vector<uint8_t> kinds;

@@ -7,6 +7,7 @@
 #include "base/assert.hpp"
 #include "crypto/ipsec_mb/engine.hpp"
 #include "crypto/openssl/sha256.hpp"
+#include "support/mbufs.hpp"
 #include "wire/datagram.hpp"
 
 namespace chaincast::test {
@@ -44,13 +45,8 @@ unsigned RigPort::transmit(unsigned queue, const port::Destination& to, rte_mbuf
   const unsigned taken = std::min(count, room);
   if (room != ~0u) room -= taken;
   for (unsigned i = 0; i < taken; ++i) {
-    Bytes bytes(packets[i]->pkt_len);
-    size_t at = 0;
-    for (const rte_mbuf* s = packets[i]; s != nullptr; s = s->next) {
-      std::memcpy(bytes.data() + at, rte_pktmbuf_mtod(s, const void*), s->data_len);
-      at += s->data_len;
-    }
-    CC_ASSERT(at == bytes.size());
+    Bytes bytes = bytes_of(packets[i]);
+    CC_ASSERT(bytes.size() == packets[i]->pkt_len);
     if (take) {
       take(queue, to, bytes);
     } else {

@@ -15,13 +15,14 @@
 #include "node/line.hpp"
 #include "stream/descriptor.hpp"
 #include "support/eal.hpp"
+#include "support/stub_port.hpp"
 
 // The whole line of one node without its control plane: worker lines over a plane made by hand,
 // neighbours that stamp datagrams as the wire document says, and ports that tests feed and read.
 namespace chaincast::test {
 
 // What neighbours send to one node, and what the node sends to them.
-class RigPort final : public port::Port {
+class RigPort final : public StubPort {
  public:
   explicit RigPort(unsigned queues) : waiting_(queues) {}
   struct Arrival {
@@ -44,16 +45,6 @@ class RigPort final : public port::Port {
                    stage::Burst::Drops& drops) noexcept override;
   unsigned transmit(unsigned queue, const port::Destination& to, rte_mbuf** packets,
                     unsigned count) noexcept override;
-  void tick(unsigned, TimeNs) noexcept override {}
-  port::Info info() const override { return {}; }
-  port::Capabilities capabilities() const override { return {}; }
-  port::Counters counters() const override { return {}; }
-  Result<port::Destination> destination(const Endpoint&, uint16_t) override {
-    return error(ErrorCode::unsupported, "rig port: resolves nothing; build it by hand");
-  }
-  Status start() override { return {}; }
-  void stop() override {}
-  int wait_fd(unsigned) const override { return -1; }
 
  private:
   std::vector<std::deque<Arrival>> waiting_;

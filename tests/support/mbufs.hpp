@@ -7,7 +7,7 @@
 
 #include "base/assert.hpp"
 #include "base/bytes.hpp"
-#include "base/random.hpp"
+#include "support/random.hpp"
 
 // Packets for port tests.
 namespace chaincast::test {
@@ -37,9 +37,13 @@ inline rte_mbuf* make_packet(rte_mempool* pool, ByteSpan content,
   return head;
 }
 
-inline Bytes random_bytes(Random& random, size_t count) {
-  Bytes out(count);
-  for (uint8_t& byte : out) byte = static_cast<uint8_t>(random.next());
+// The content of all segments.
+inline Bytes bytes_of(const rte_mbuf* packet) {
+  Bytes out;
+  for (const rte_mbuf* segment = packet; segment != nullptr; segment = segment->next) {
+    const auto* data = rte_pktmbuf_mtod(segment, const uint8_t*);
+    out.insert(out.end(), data, data + segment->data_len);
+  }
   return out;
 }
 

@@ -1,56 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // chaincastctl as a process of its own against a server in this one.
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-
-#include "console/unix/server.hpp"
-#include "drivers/console/unix/fake_service.hpp"
+#include "drivers/console/unix/served.hpp"
 
 namespace chaincast::console {
 namespace {
 
 using testing::HasSubstr;
 
-class CtlTest : public testing::Test {
+class CtlTest : public ProgramTest {
  protected:
-  CtlTest() {
-    std::string pattern = testing::TempDir() + "chaincast_ctl_XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-    ServerOptions options;
-    options.path = directory_ + "/node.sock";
-    auto server = Server::listen(options, service_);
-    EXPECT_TRUE(server.ok());
-    server_ = std::move(*server);
-    loop_ = std::make_unique<ControlLoop>(*server_, service_);
-    ::setenv("CHAINCAST_SOCKET", options.path.c_str(), 1);
-  }
-  ~CtlTest() override {
-    loop_.reset();
-    server_.reset();
-    ::unsetenv("CHAINCAST_SOCKET");
-    std::filesystem::remove_all(directory_);
-  }
+  CtlTest() { start(); }
 
-  // Runs it under a shell; leaves its output in out_ and err_.
+  // Leaves its output in out_ and err_.
   int ctl(const std::string& arguments) {
-    const std::string command = std::string("timeout 20 ") + CHAINCASTCTL_PATH + " " + arguments +
-                                " >" + file("out") + " 2>" + file("err");
-    const int status = std::system(command.c_str());
-    out_ = read(file("out"));
-    err_ = read(file("err"));
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-  std::string file(const std::string& name) const { return directory_ + "/" + name; }
-  static std::string read(const std::string& path) {
-    std::ostringstream text;
-    text << std::ifstream(path).rdbuf();
-    return text.str();
+    const Run done = run(std::string(CHAINCASTCTL_PATH) + " " + arguments);
+    out_ = done.out;
+    err_ = done.err;
+    return done.code;
   }
   // Delivers as soon as a subscriber is there; runs `work` on the loop.
   std::jthread when_subscribed(std::function<void()> work) {
@@ -60,12 +28,8 @@ class CtlTest : public testing::Test {
     });
   }
 
-  std::string directory_;
   std::string out_;
   std::string err_;
-  FakeService service_;
-  std::unique_ptr<Server> server_;
-  std::unique_ptr<ControlLoop> loop_;
 };
 
 TEST_F(CtlTest, CommandsExitWithZeroOrOne) {

@@ -2,17 +2,10 @@
 // chaincast-gen's two sides as processes of their own, against a server in this one that hands
 // published objects to subscribers, unchanged or with planted faults.
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <csignal>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 
-#include "console/unix/server.hpp"
-#include "drivers/console/unix/fake_service.hpp"
+#include "drivers/console/unix/served.hpp"
 #include "route/synthetic.hpp"
 #include "support/data.hpp"
 
@@ -21,45 +14,17 @@ namespace {
 
 using testing::HasSubstr;
 
-class GenTest : public testing::Test {
+class GenTest : public ProgramTest {
  protected:
   GenTest() {
-    std::string pattern = testing::TempDir() + "chaincast_gen_XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-    ServerOptions options;
-    options.path = directory_ + "/node.sock";
-    auto server = Server::listen(options, service_);
-    EXPECT_TRUE(server.ok());
-    server_ = std::move(*server);
     service_.queue_max = SIZE_MAX;
     service_.object_bytes_max = 1u << 20;
     service_.on_published = [this](const Bytes& object) { service_.deliver(object); };
-    loop_ = std::make_unique<ControlLoop>(*server_, service_);
-    ::setenv("CHAINCAST_SOCKET", options.path.c_str(), 1);
-  }
-  ~GenTest() override {
-    loop_.reset();
-    server_.reset();
-    ::unsetenv("CHAINCAST_SOCKET");
-    std::filesystem::remove_all(directory_);
+    start();
   }
 
-  struct Run {
-    int code = -1;
-    std::string out;
-    std::string err;
-    ops::Json json() const { return ops::Json::parse(out, nullptr, false); }
-  };
-  // Runs it under a shell.
   Run gen(const std::string& arguments, const std::string& name = "send") const {
-    const std::string command = std::string("timeout 20 ") + CHAINCAST_GEN_PATH + " " + arguments +
-                                " >" + file(name + ".out") + " 2>" + file(name + ".err");
-    const int status = std::system(command.c_str());
-    Run run;
-    run.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    run.out = read(file(name + ".out"));
-    run.err = read(file(name + ".err"));
-    return run;
+    return run(std::string(CHAINCAST_GEN_PATH) + " " + arguments, name);
   }
   // Both sides: the receiver has subscribed before anything is sent.
   std::pair<Run, Run> both(const std::string& send, const std::string& receive) {
@@ -80,12 +45,6 @@ class GenTest : public testing::Test {
       service_.deliver(object);
     };
   }
-  std::string file(const std::string& name) const { return directory_ + "/" + name; }
-  static std::string read(const std::string& path) {
-    std::ostringstream text;
-    text << std::ifstream(path, std::ios::binary).rdbuf();
-    return text.str();
-  }
   // By a program that is not ours.
   std::string sha256sum(const std::string& path) const {
     const std::string command = "sha256sum <" + path + " >" + file("sum");
@@ -93,11 +52,7 @@ class GenTest : public testing::Test {
     return read(file("sum")).substr(0, 64);
   }
 
-  std::string directory_;
   Run sent_;
-  FakeService service_;
-  std::unique_ptr<Server> server_;
-  std::unique_ptr<ControlLoop> loop_;
 };
 
 TEST_F(GenTest, StampedObjectsArriveClean) {

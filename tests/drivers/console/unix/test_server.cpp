@@ -1,42 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include <filesystem>
-#include <fstream>
 #include <set>
 
 #include "console/unix/address.hpp"
 #include "console/unix/client.hpp"
-#include "console/unix/server.hpp"
-#include "drivers/console/unix/fake_service.hpp"
+#include "drivers/console/unix/served.hpp"
 
 namespace chaincast::console {
 namespace {
 
 using testing::HasSubstr;
 
-class ServerTest : public testing::Test {
+class ServerTest : public ServedTest {
  protected:
-  ServerTest() {
-    std::string pattern = testing::TempDir() + "chaincast_XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-    options_.path = directory_ + "/node.sock";
-  }
-  ~ServerTest() override {
-    loop_.reset();
-    server_.reset();
-    std::filesystem::remove_all(directory_);
-  }
-
-  void start() {
-    auto server = Server::listen(options_, service_);
-    ASSERT_TRUE(server.ok()) << server.error().message;
-    server_ = std::move(*server);
-    loop_ = std::make_unique<ControlLoop>(*server_, service_);
-  }
   std::string listen_failure() {
     const auto server = Server::listen(options_, service_);
     EXPECT_FALSE(server.ok());
@@ -61,12 +40,6 @@ class ServerTest : public testing::Test {
     EXPECT_EQ(code, 0);
     return fd;
   }
-
-  std::string directory_;
-  ServerOptions options_;
-  FakeService service_;
-  std::unique_ptr<Server> server_;
-  std::unique_ptr<ControlLoop> loop_;
 };
 
 TEST_F(ServerTest, SocketIsPrivateAndRemovedAtTheEnd) {
