@@ -56,17 +56,13 @@ def free_port_block(count, chooser=random.Random(os.getpid())):
     """The first of `count` consecutive free UDP ports on loopback."""
     for _ in range(200):
         base = chooser.randrange(LOWEST_PORT, HIGHEST_PORT - count)
-        sockets = []
         try:
-            for port in range(base, base + count):
-                sockets.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-                sockets[-1].bind(("127.0.0.1", port))
+            for port in range(base, base + count):  # one open at a time, however many
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+                    one.bind(("127.0.0.1", port))
             return base
         except OSError:
             continue
-        finally:
-            for one in sockets:
-                one.close()
     raise Failure(f"no {count} free UDP ports between {LOWEST_PORT} and {HIGHEST_PORT}")
 
 
@@ -204,8 +200,10 @@ class Lab:
         self.extra_port = port or (lambda index: {})
         self.extra_stream = stream or (lambda name: {})
         self.extra_peer = peer or {}
-        base = free_port_block(count * PORTS_PER_NODE)
-        self.addresses = [f"127.0.0.1:{base + index * PORTS_PER_NODE}" for index in range(count)]
+        # One block for nodes and wires: nothing is bound yet that would keep two of them apart.
+        base = free_port_block((count + 2 * len(rules or {})) * PORTS_PER_NODE)
+        self.free_bases = iter(range(base, HIGHEST_PORT, PORTS_PER_NODE))
+        self.addresses = [f"127.0.0.1:{next(self.free_bases)}" for _ in range(count)]
         self.wires = {}
         self.aliases = {}  # (who looks, whom at): the address of a wire's end instead
         for edge, rule in (rules or {}).items():
@@ -222,8 +220,7 @@ class Lab:
         return str(path)
 
     def add_wire(self, a, b, rule):
-        base = free_port_block(2 * PORTS_PER_NODE)
-        as_a, as_b = f"127.0.0.1:{base}", f"127.0.0.1:{base + PORTS_PER_NODE}"
+        as_a, as_b = (f"127.0.0.1:{next(self.free_bases)}" for _ in range(2))
         self.wires[a, b] = tamper.Wire(self.scenario, self.addresses[a], self.addresses[b],
                                        as_a, as_b, PORTS_PER_NODE, rule)
         self.aliases[a, b] = as_b
