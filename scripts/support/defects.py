@@ -59,9 +59,12 @@ DEFECTS = [
            "if (!jobs_[i].ok && jobs_[i].want_digest) {",
            VERIFY, "*GoodFramesStayAndOneFlippedBitDropsExactlyItsFrame*"),
     Defect("lib/verify/stage.cpp",
-           "job.want_digest = job.key != nullptr && !is_cut_through(job.key->suite);",
-           "job.want_digest = job.key != nullptr;",
+           "(!is_cut_through(job.key->suite) || frame.is_conflict);",
+           "(is_cut_through(job.key->suite) || frame.is_conflict);",
            VERIFY, "*StrictFramesGetTheirDigestAndCutThroughOnesNone*"),
+    Defect("lib/verify/stage.cpp", "(!is_cut_through(job.key->suite) || frame.is_conflict);",
+           "!is_cut_through(job.key->suite);",
+           VERIFY, "*ASecondVariantGetsItsDigestInEverySuite*"),
 
     # The replay window's edge and memory, the check of a datagram, the link's state machine.
     Defect(LANE, "if (highest_ - counter >= window_bits) return Verdict::too_old;",
@@ -100,8 +103,8 @@ DEFECTS = [
            "if (found == word || impl_->second_word(seq) == word) return Probe::duplicate;",
            "if (found == word) return Probe::duplicate;",
            DEDUP, "Window.*"),
-    Defect(WINDOW, "const Seq low = base > size / 2 ? base - size / 2 : 0;",
-           "const Seq low = base > size ? base - size : 0;",
+    Defect(WINDOW, "Seq low = base > size / 2 ? base - size / 2 : 0;",
+           "Seq low = base > size ? base - size : 0;",
            DEDUP, "Window.*"),
     Defect(WINDOW, "base = std::min(base, signed_end.load(std::memory_order_relaxed) + "
            "config.signed_lead_max);",
@@ -118,6 +121,9 @@ DEFECTS = [
            "if (place.store(word); !place.compare_exchange_strong(found = word, word, "
            "std::memory_order_acq_rel,",
            DEDUP, "DedupRace.EveryTwinIsKeptAtMostOnce"),
+    Defect(WINDOW, "low = std::min(low, final_end.load(std::memory_order_relaxed));",
+           "low = std::max(low, final_end.load(std::memory_order_relaxed));",
+           STREAM, "ConflictTest.*"),
     Defect(WINDOW, "if (seq - low >= size) return Commit::ahead;",
            "if (seq - low > size) return Commit::ahead;",
            DEDUP, "Window.StaleAndAheadLeaveNoTrace"),
