@@ -21,13 +21,17 @@ constexpr size_t forgotten_max = 4096;
 // Receiver to subscribers of the resource.
 class Carrier::Sink final : public stream::Sink {
  public:
-  Sink(Delivery& delivery, StreamId stream) : delivery_(delivery), stream_(stream) {}
-  bool on_object(const stream::Object& object) override { return delivery_.offer(stream_, object); }
+  Sink(Delivery& delivery, const stream::Stream& stream)
+      : delivery_(delivery), stream_(stream.id), keeping_(stream.descriptor.keeping) {}
+  bool on_object(const stream::Object& object) override {
+    return delivery_.offer(stream_, keeping_, object);
+  }
   void on_lost(Seq first, Seq last) override { delivery_.lost(stream_, first, last); }
 
  private:
   Delivery& delivery_;
-  StreamId stream_;
+  const StreamId stream_;
+  const wire::Keeping keeping_;  // the descriptor's, whatever this node's configuration says
 };
 
 Carrier::Carrier(CarrierConfig config, Plane& plane, Mailer& mailer, rcu::Retirer& retirer,
@@ -64,8 +68,7 @@ Status Carrier::add(const StreamConfig& config, const identity::SecretFile& secr
                              config.name));
   }
   auto resource = std::make_unique<Resource>(
-      Resource{config, identity::stream_secrets(toolbox_, secret),
-               Delivery(config.keeping == wire::Keeping::kept), StreamId{}});
+      Resource{config, identity::stream_secrets(toolbox_, secret), Delivery(), StreamId{}});
   if (config.publish) {
     if (Status started = start_origin(config.name, *resource, now_ns); !started) return started;
   }
@@ -218,7 +221,7 @@ bool Carrier::poll(TimeNs now_ns) {
     if (carried->origin) poll_origin(*carried, now_ns);
     const auto resource = resources_.find(carried->resource);
     if (resource == resources_.end()) continue;
-    Sink sink(resource->second->delivery, id);
+    Sink sink(resource->second->delivery, *carried->stream);
     is_busy |= carried->receiver->poll(now_ns, frames_per_poll_max, &sink);
     repair::RepairOutput out;
     if (carried->repair->next_timer_ns() <= now_ns) carried->repair->tick(now_ns, out);

@@ -219,6 +219,11 @@ class Checker {
         add("stream", i, "keeping", fmt::format("\"kept\" {}", remedy));
       }
     }
+    if (stream.keeping == wire::Keeping::kept && stream.delivery == wire::Delivery::linked) {
+      add("stream", i, "delivery",
+          "\"linked\" is refused with keeping = \"kept\", which hands out what is final; leave it "
+          "out");
+    }
     if (stream.window_frames != 0 &&
         (!std::has_single_bit(stream.window_frames) || stream.window_frames < 1024)) {
       add("stream", i, "window",

@@ -316,7 +316,7 @@ void visit(FieldVisitor& visitor, StreamConfig& stream) {
                  stream.window_frames, {0, 1 << 20, "frames"});
   const bool chosen =
       visitor.choice(Key{"delivery",
-                         "objects are handed out when linked, or when final (the default "
+                         "objects are handed out when linked, or when final (always "
                          "where keeping = \"kept\")"},
                      stream.delivery, delivery_choices);
   const bool kept = visitor.choice(Key{"keeping",

@@ -21,16 +21,17 @@ void Delivery::close(const std::string& reason) {
   subscriptions_.clear();
 }
 
-bool Delivery::offer(StreamId stream, const stream::Object& object) {
-  if (holds_back_) {
-    // Checked for all before any gets it, or the others would get it twice. An empty queue takes
-    // one object of any size, or a large one would be held back for ever.
-    for (const auto& [id, subscription] : subscriptions_) {
-      if (!subscription.waiting.empty() &&
-          subscription.waiting_bytes + object.bytes.size() > subscription_queue_bytes_max) {
-        return false;
-      }
-    }
+// Where nothing waits, one object of any size fits, or a large one would be held back for ever.
+bool Delivery::fits(const Subscription& subscription, size_t bytes) {
+  return subscription.waiting_bytes == 0 ||
+         subscription.waiting_bytes + bytes <= subscription_queue_bytes_max;
+}
+
+bool Delivery::offer(StreamId stream, wire::Keeping keeping, const stream::Object& object) {
+  const bool is_kept = keeping == wire::Keeping::kept;
+  // Checked for all before any gets it, or the others would get it twice.
+  for (const auto& [id, subscription] : subscriptions_) {
+    if (is_kept && !fits(subscription, object.bytes.size())) return false;
   }
   std::shared_ptr<const Bytes> copy;
   for (auto& [id, subscription] : subscriptions_) {
@@ -41,19 +42,24 @@ bool Delivery::offer(StreamId stream, const stream::Object& object) {
       continue;
     }
     if (!copy) copy = std::make_shared<const Bytes>(object.bytes.begin(), object.bytes.end());
-    make_room(subscription, copy->size());
-    subscription.waiting.push_back({stream, object.first_seq, object.last_seq, copy});
+    if (!is_kept) make_room(subscription, copy->size());
+    if (!fits(subscription, copy->size())) {  // behind kept objects, which stay
+      ++counters_.dropped_objects;
+      add_notice(subscription, stream, object.first_seq, object.last_seq);
+      continue;
+    }
+    subscription.waiting.push_back({stream, object.first_seq, object.last_seq, copy, is_kept});
     subscription.waiting_bytes += copy->size();
   }
   return true;
 }
 
-// Live streams: the oldest objects go, and the subscriber is told.
+// The oldest objects of live streams go, and the subscriber is told.
 void Delivery::make_room(Subscription& subscription, size_t bytes) {
   while (subscription.waiting_bytes + bytes > subscription_queue_bytes_max) {
-    const auto oldest =
-        std::find_if(subscription.waiting.begin(), subscription.waiting.end(),
-                     [](const Waiting& waiting) { return waiting.bytes != nullptr; });
+    const auto oldest = std::find_if(
+        subscription.waiting.begin(), subscription.waiting.end(),
+        [](const Waiting& waiting) { return waiting.bytes != nullptr && !waiting.is_kept; });
     if (oldest == subscription.waiting.end()) return;
     subscription.waiting_bytes -= oldest->bytes->size();
     oldest->bytes = nullptr;
@@ -69,12 +75,22 @@ void Delivery::make_room(Subscription& subscription, size_t bytes) {
   }
 }
 
+// One for neighbouring losses of a stream, so that notices stay bounded.
+void Delivery::add_notice(Subscription& subscription, StreamId stream, Seq first, Seq last) {
+  Waiting& newest = subscription.waiting.back();
+  if (newest.bytes == nullptr && newest.stream == stream) {
+    newest.last_seq = last;
+  } else {
+    subscription.waiting.push_back({stream, first, last, nullptr});
+  }
+}
+
 void Delivery::lost(StreamId stream, Seq first, Seq last) {
   for (auto& [id, subscription] : subscriptions_) {
     if (subscription.waiting.empty()) {
       subscription.subscriber->on_lost(stream, first, last);
     } else {
-      subscription.waiting.push_back({stream, first, last, nullptr});
+      add_notice(subscription, stream, first, last);
     }
   }
 }

@@ -22,15 +22,13 @@ struct DeliveryCounters {
 // Control thread only.
 class Delivery {
  public:
-  // `holds_back`: a slow subscriber holds the stream back (kept streams) instead of losing.
-  explicit Delivery(bool holds_back) : holds_back_(holds_back) {}
-
   void add(cli::SubscriptionId id, cli::Subscriber* subscriber);
   bool remove(cli::SubscriptionId id);
   void close(const std::string& reason);
 
-  // One object of one of the resource's streams, in order. False: held back, offer it again.
-  bool offer(StreamId stream, const stream::Object& object);
+  // One object of one of the resource's streams, in order. A slow subscriber loses objects of live
+  // streams, and holds kept ones back. False: held back, offer it again.
+  bool offer(StreamId stream, wire::Keeping keeping, const stream::Object& object);
   void lost(StreamId stream, Seq first, Seq last);
   // Offers what waits to its subscriber again.
   void flush();
@@ -45,6 +43,7 @@ class Delivery {
     Seq first_seq = 0;
     Seq last_seq = 0;
     std::shared_ptr<const Bytes> bytes;  // null: a loss notice
+    bool is_kept = false;                // never dropped
   };
   struct Subscription {
     cli::Subscriber* subscriber = nullptr;
@@ -53,8 +52,10 @@ class Delivery {
   };
   void flush(Subscription& subscription);
   void make_room(Subscription& subscription, size_t bytes);
+  // Behind something that waits.
+  static void add_notice(Subscription& subscription, StreamId stream, Seq first, Seq last);
+  static bool fits(const Subscription& subscription, size_t bytes);
 
-  const bool holds_back_;
   std::map<cli::SubscriptionId, Subscription> subscriptions_;
   DeliveryCounters counters_;
 };

@@ -30,7 +30,7 @@ constexpr std::array<DropText, drop_count> texts = {{
     {"too_old", "datagram", "link sequence number below the replay window"},
     {"bad_check", "datagram", "link check does not match"},
     {"control_full", "datagram", "control message beyond the control budget"},
-    {"hello_limit", "datagram", "hello beyond its budget"},
+    {"hello_limit", "datagram", "hello beyond the control budget"},
     {"link_budget", "datagram", "frames beyond the peer's receive_rate"},
     {"handover_full", "datagram", "ring to the owning worker is full"},
     {"stopped", "datagram", "not forwarding (`stop`)"},

@@ -35,7 +35,7 @@ enum class Drop : uint8_t {
   too_old,        // link seq below the replay window
   bad_check,      // link check does not match
   control_full,   // control message beyond what control takes
-  hello_limit,    // hello beyond its budget
+  hello_limit,    // hello beyond what control takes
   link_budget,    // frames beyond the peer's receive_rate
   handover_full,  // the owning lcore's ring is full
   stopped,        // `stop`: not forwarding

@@ -284,6 +284,21 @@ DEFECTS = [
            NODE, "DeliveryTest.WhatWaitsGoesAheadOfWhatComes"),
     Defect(DELIVERY, "before.last_seq = oldest->last_seq;", ";",
            NODE, "DeliveryTest.ASlowSubscriberOfALiveStreamLosesTheOldestAndIsTold"),
-    Defect(DELIVERY, "if (!subscription.waiting.empty() &&", "if (",
+    Defect(DELIVERY, "return subscription.waiting_bytes == 0 ||", "return",
            NODE, "DeliveryTest.AnObjectLargerThanTheQueueIsNotHeldBackForEver"),
+    Defect(DELIVERY, "waiting.bytes != nullptr && !waiting.is_kept;", "waiting.bytes != nullptr;",
+           NODE, "DeliveryTest.AKeptStreamLosesNothingToALiveOneBesideIt"),
+    # A link's budget that is never asked, a port queue kept by two workers.
+    Defect("lib/hop/stage.cpp", "if (lane.budget == nullptr) return true;",
+           "if (lane.budget != nullptr) return true;",
+           HOP, "Stage.ALinkDeliversFramesWithinItsBudget"),
+    Defect("lib/fanout/queue.cpp", "std::min(queue - own, workers - 1)",
+           "std::min(queue, workers - 1)",
+           FANOUT, "PeerState.AQueueIsKeptByTheWorkerThatSendsOnIt"),
+    # Commands that read a key otherwise than a file, or look at another section.
+    Defect("lib/node/config_arguments.cpp", 'value = given == "on";', 'value = given == "off";',
+           NODE, "ConfigArguments.SayWhatAFileSays"),
+    Defect("lib/node/config_arguments.cpp", "problem.index + 1 != list.size()",
+           "problem.index + 1 == list.size()",
+           NODE, "ConfigArguments.AreHeldAgainstWhatRuns"),
 ]

@@ -41,12 +41,16 @@ class DeliveryTest : public testing::Test {
     live_.add(2, &slow_);
     fast_.room = ~size_t{0};
   }
-  static bool offer(Delivery& delivery, Seq seq, size_t bytes, StreamId stream = stream_a) {
+  static bool offer(Delivery& delivery, Seq seq, size_t bytes, StreamId stream = stream_a,
+                    wire::Keeping keeping = wire::Keeping::live) {
     const Bytes object(bytes);
-    return delivery.offer(stream, {.first_seq = seq, .last_seq = seq, .bytes = object});
+    return delivery.offer(stream, keeping, {.first_seq = seq, .last_seq = seq, .bytes = object});
+  }
+  static bool offer_kept(Delivery& delivery, Seq seq, size_t bytes) {
+    return offer(delivery, seq, bytes, stream_a, wire::Keeping::kept);
   }
 
-  Delivery live_{false};
+  Delivery live_;
   Listener fast_, slow_;
 };
 
@@ -92,31 +96,47 @@ TEST_F(DeliveryTest, NoticesOfDifferentStreamsStayApart) {
 }
 
 TEST_F(DeliveryTest, ASlowSubscriberOfAKeptStreamHoldsItBackForAll) {
-  Delivery kept(true);
+  Delivery kept;
   kept.add(1, &fast_);
   kept.add(2, &slow_);
-  for (Seq seq = 1; seq <= 4; ++seq) EXPECT_TRUE(offer(kept, seq, quarter_bytes));
-  EXPECT_FALSE(offer(kept, 5, 1));
+  for (Seq seq = 1; seq <= 4; ++seq) EXPECT_TRUE(offer_kept(kept, seq, quarter_bytes));
+  EXPECT_FALSE(offer_kept(kept, 5, 1));
   EXPECT_EQ(fast_.heard.size(), 4u) << "nobody gets it, or it would come twice";
   slow_.room = 1;
   kept.flush();
-  EXPECT_TRUE(offer(kept, 5, 1));
+  EXPECT_TRUE(offer_kept(kept, 5, 1));
   EXPECT_EQ(kept.counters().dropped_objects, 0u);
   slow_.room = 10;
   kept.flush();
   EXPECT_EQ(slow_.heard, fast_.heard);
 }
 
+// A resource may have origins of either kind.
+TEST_F(DeliveryTest, AKeptStreamLosesNothingToALiveOneBesideIt) {
+  Delivery both;
+  both.add(1, &slow_);
+  EXPECT_TRUE(offer_kept(both, 1, quarter_bytes));
+  EXPECT_TRUE(offer(both, 2, quarter_bytes, stream_b));
+  for (Seq seq = 3; seq <= 4; ++seq) EXPECT_TRUE(offer_kept(both, seq, quarter_bytes));
+  EXPECT_TRUE(offer(both, 5, quarter_bytes, stream_b)) << "in the place of 2";
+  EXPECT_TRUE(offer(both, 6, 2 * quarter_bytes, stream_b)) << "no place, whatever else goes";
+  EXPECT_EQ(both.counters().dropped_objects, 3u);
+  slow_.room = 10;
+  both.flush();
+  const std::string bytes = "+" + std::to_string(quarter_bytes);
+  EXPECT_EQ(slow_.heard, (Heard{"1:1" + bytes, "2:2-2", "1:3" + bytes, "1:4" + bytes, "2:5-6"}));
+}
+
 // Objects may be larger than a queue: an empty one takes any.
 TEST_F(DeliveryTest, AnObjectLargerThanTheQueueIsNotHeldBackForEver) {
-  Delivery kept(true);
+  Delivery kept;
   kept.add(1, &slow_);
   const size_t huge = subscription_queue_bytes_max + 1;
-  EXPECT_TRUE(offer(kept, 1, huge));
-  EXPECT_FALSE(offer(kept, 2, huge)) << "one at a time";
+  EXPECT_TRUE(offer_kept(kept, 1, huge));
+  EXPECT_FALSE(offer_kept(kept, 2, huge)) << "one at a time";
   slow_.room = 1;
   kept.flush();
-  EXPECT_TRUE(offer(kept, 2, huge));
+  EXPECT_TRUE(offer_kept(kept, 2, huge));
   slow_.room = 1;
   kept.flush();
   const std::string bytes = "+" + std::to_string(huge);
