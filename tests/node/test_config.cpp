@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "node/config.hpp"
+#include "node/full_config.hpp"
 
 namespace chaincast::node {
 namespace {
@@ -266,96 +267,8 @@ TEST(Config, DefaultsFollowFromOtherValues) {
   EXPECT_EQ(window_log2_of(stream), 10);
 }
 
-// Every key away from its default.
-const std::string full = R"(
-[node]
-name = "full"
-key = "k"
-network = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-socket = "/run/x \"y\" \\.sock"
-workers = 2
-worker_cpus = [3, 1]
-idle = "poll"
-crypto = "openssl"
-log_level = "debug"
-eal = ["--vdev", "net_null0"]
-pool_mbufs = 8191
-memory_mb = 256
-drain_timeout_s = 9
-[[port]]
-name = "e"
-driver = "ethdev"
-device = "net_af_packet0,iface=veth0"
-ip = ["10.0.0.1/24", "fd00::1/64"]
-gateway = ["10.0.0.254", "fd00::ff"]
-udp_port = 7777
-mtu = 9000
-queues = 3
-copy = "linear"
-checksum = "software"
-promisc = true
-[port.link]
-delay_ms = 5
-jitter_ms = 1
-loss = 0.05
-duplicate = 0.01
-reorder = 1e-7
-rate = "10Mbit"
-seed = 42
-[[port]]
-name = "lan"
-driver = "ethdev"
-device = "0000:03:00.0"
-role = "edge"
-[[port]]
-name = "six"
-driver = "udp"
-address = "[::1]:7000"
-link = { loss = 1 }
-[[peer]]
-name = "b"
-address = "[fd00::2]:7000"
-port = "e"
-secret = "s"
-node = "00112233445566778899aabbccddeeff"
-rate = "2500kbit"
-receive_rate = "7Mbit"
-check = false
-queue = 99
-[[stream]]
-name = "routes"
-secret = "r"
-publish = true
-suite = "sha256-gcm-ct"
-payload = "lan"
-object_bytes_max = 2000000
-rate = 77
-window = 2048
-delivery = "final"
-keeping = "kept"
-routes = true
-statement_frames = 3
-statement_interval_ms = 4
-pack_wait_us = 5
-gap_deadline_ms = 60
-origins = ["00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"]
-[[stream]]
-name = "other"
-secret = "o"
-payload = 512
-[repair]
-enabled = false
-first_wait_ms = 1
-retry_min_ms = 2
-retry_max_ms = 3
-tip_interval_ms = 40
-tip_idle_ms = 50
-nacks_per_tick_max = 6
-outstanding_max = 7
-)";
-
 TEST(Config, SavedAndLoadedAgainShowsTheSame) {
-  for (const std::string& text : {minimal, full, example_config()}) {
+  for (const std::string& text : {minimal, full_config, example_config()}) {
     const auto config = parse(text);
     ASSERT_TRUE(config.ok()) << config.error().message;
     const std::string saved = save_config(*config);
@@ -371,14 +284,14 @@ TEST(Config, WhatAPortDoesNotHaveIsNotSaved) {
   const auto config = parse(minimal);
   EXPECT_THAT(save_config(*config), testing::Not(HasSubstr("udp_port")));
   EXPECT_TRUE(to_json(*config)["ports"][0]["udp_port"].is_null());
-  EXPECT_THAT(save_config(*parse(full)), HasSubstr("udp_port = 7777"));
+  EXPECT_THAT(save_config(*parse(full_config)), HasSubstr("udp_port = 7777"));
 }
 
 TEST(Config, EveryKeyIsReadAndShown) {
-  const auto config = parse(full);
+  const auto config = parse(full_config);
   ASSERT_TRUE(config.ok()) << config.error().message;
   const ops::Json shown = to_json(*config);
-  // Nothing in `full` is at its default, so no section may show one.
+  // Nothing in `full_config` is at its default, so no section may show one.
   const auto defaults = to_json(*parse(minimal));
   for (const auto& item : shown["node"].items())
     EXPECT_NE(item.value(), defaults["node"][item.key()]) << item.key();
@@ -394,7 +307,7 @@ TEST(Config, EveryKeyIsReadAndShown) {
 }
 
 TEST(Config, TheDescriptorCarriesWhatTheStreamAsksFor) {
-  const auto config = parse(full);
+  const auto config = parse(full_config);
   wire::Descriptor descriptor = descriptor_of(config->streams[0]);
   EXPECT_EQ(descriptor.suite_class, wire::SuiteClass::confidential);
   EXPECT_EQ(descriptor.window_log2, 11);

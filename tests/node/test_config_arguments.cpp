@@ -7,67 +7,18 @@
 #include <filesystem>
 
 #include "node/config_arguments.hpp"
+#include "node/full_config.hpp"
 
 namespace chaincast::node {
 namespace {
 
 using testing::HasSubstr;
 
-const std::string file = R"(
-[node]
-name = "a"
-key = "k"
-network = "n"
-workers = 2
-[[port]]
-name = "e"
-driver = "ethdev"
-device = "net_af_packet0,iface=veth0"
-ip = ["10.0.0.1/24", "fd00::1/64"]
-gateway = ["10.0.0.254", "fd00::ff"]
-udp_port = 7777
-mtu = 9000
-queues = 3
-copy = "linear"
-checksum = "software"
-promisc = true
-[[port]]
-name = "lan"
-driver = "ethdev"
-device = "0000:03:00.0"
-role = "edge"
-[[peer]]
-name = "b"
-address = "[fd00::2]:7000"
-port = "e"
-secret = "s"
-node = "00112233445566778899aabbccddeeff"
-rate = "2500kbit"
-receive_rate = "7Mbit"
-check = false
-queue = 99
-[[stream]]
-name = "routes"
-secret = "r"
-publish = true
-suite = "sha256-gcm-ct"
-payload = "lan"
-object_bytes_max = 2000000
-rate = 77
-window = 2048
-delivery = "final"
-keeping = "kept"
-routes = true
-statement_frames = 3
-statement_interval_ms = 4
-pack_wait_us = 5
-gap_deadline_ms = 60
-origins = ["00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"]
-)";
-
+// Commands have no word for an impairment.
 Config parsed() {
-  auto config = parse_config(file, "file", std::filesystem::current_path().string());
+  auto config = parse_config(full_config, "file", std::filesystem::current_path().string());
   EXPECT_TRUE(config.ok()) << config.error().message;
+  for (PortConfig& port : config->ports) port.link.reset();
   return std::move(*config);
 }
 

@@ -16,6 +16,7 @@
 #include "support/data.hpp"
 #include "support/eal.hpp"
 #include "support/random.hpp"
+#include "support/stub_port.hpp"
 
 namespace chaincast::node {
 namespace {
@@ -239,28 +240,12 @@ TEST(Nodes, AFloodingNeighbourIsHeldToItsBudget) {
 }
 
 // Asks for its next turn `wait_ns` later.
-struct TurnPort final : port::Port {
+struct TurnPort final : test::StubPort {
   explicit TurnPort(TimeNs wait) : wait_ns(wait) {}
-  unsigned receive(unsigned, stage::Datagram*, unsigned, stage::Burst::Drops&) noexcept override {
-    return 0;
-  }
-  unsigned transmit(unsigned, const port::Destination&, rte_mbuf**, unsigned) noexcept override {
-    return 0;
-  }
-  void tick(unsigned, TimeNs) noexcept override {}
-  port::Info info() const override { return {}; }
-  port::Capabilities capabilities() const override { return {}; }
-  port::Counters counters() const override { return {}; }
-  Result<port::Destination> destination(const Endpoint&, uint16_t) override {
-    return error(ErrorCode::not_found, "this port leads nowhere");
-  }
   TimeNs control(TimeNs now_ns) override {
     turns.push_back(now_ns);
     return wait_ns == time_never ? time_never : now_ns + wait_ns;
   }
-  Status start() override { return {}; }
-  void stop() override {}
-  int wait_fd(unsigned) const override { return -1; }
 
   const TimeNs wait_ns;
   std::vector<TimeNs> turns;

@@ -5,11 +5,14 @@
 
 namespace chaincast::test {
 
-// A port that hears nothing and has nothing to say of itself: the base of ports made for one test,
-// whose peers are given destinations by hand.
+// A port that hears nothing, takes nothing and has nothing to say of itself: the base of ports made
+// for one test, whose peers are given destinations by hand.
 class StubPort : public port::Port {
  public:
   unsigned receive(unsigned, stage::Datagram*, unsigned, stage::Burst::Drops&) noexcept override {
+    return 0;
+  }
+  unsigned transmit(unsigned, const port::Destination&, rte_mbuf**, unsigned) noexcept override {
     return 0;
   }
   void tick(unsigned, TimeNs) noexcept override {}
