@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <termios.h>
 #include <unistd.h>
 
+#include "base/clock.hpp"
 #include "console/terminal/reader.hpp"
 #include "console/terminal/terminal.hpp"
 
@@ -78,10 +81,14 @@ class TerminalTest : public testing::Test {
   void type(std::string_view text) {
     ASSERT_EQ(::write(input_, text.data(), text.size()), static_cast<ssize_t>(text.size()));
   }
-  // Serves questions and reads output until it holds `wanted`.
-  std::string read_until(std::string_view wanted) {
+  // Serves questions and reads output until it holds `wanted`, and `then` behind it.
+  std::string read_until(std::string_view wanted, std::string_view then = "") {
     std::string out;
-    while (out.find(wanted) == std::string::npos) {
+    const auto is_there = [&] {
+      const size_t at = out.find(wanted);
+      return at != std::string::npos && out.find(then, at + wanted.size()) != std::string::npos;
+    };
+    while (!is_there()) {
       std::vector<pollfd> fds;
       terminal_->add_poll_fds(fds);
       fds.push_back({output_, POLLIN, 0});
@@ -97,6 +104,18 @@ class TerminalTest : public testing::Test {
       out.append(chunk, static_cast<size_t>(got));
     }
     return out;
+  }
+
+  // libedit sets its mode behind the prompt; before that an end of file is no key, and is lost.
+  void wait_for_keys() {
+    const MonotonicClock clock;
+    const TimeNs end_ns = clock.now_ns() + 10 * ns_per_s;
+    termios mode{};
+    do {
+      ASSERT_LT(clock.now_ns(), end_ns) << "the terminal reads no keys";
+      sched_yield();
+      ASSERT_EQ(::tcgetattr(ours_, &mode), 0);
+    } while ((mode.c_lflag & ICANON) != 0);
   }
 
   EchoService service_;
@@ -157,10 +176,11 @@ TEST_F(TerminalTest, ATerminalEditsCompletesAndRemembers) {
   type("p\t");
   read_until("peers  port");
   type("eers\n");
-  read_until("ran: show peers");
+  read_until("ran: show peers", "chaincast> ");
   // Up: the line before.
   type("\x1b[A\n");
-  read_until("ran: show peers");
+  read_until("ran: show peers", "chaincast> ");
+  wait_for_keys();
   type("\x04");
   read_until("ran: quit");
   EXPECT_THAT(service_.lines, ElementsAre("show peers", "show peers", "quit"));
