@@ -36,7 +36,7 @@ Expected by_the_book(const KeyPair& keys, wire::Suite suite, const Bytes& frame)
   out.payload.assign(frame.begin() + 56, frame.end());
   if (is_confidential(suite)) {
     out.payload = gcm_seal(cipher.get(), keys.kenc, nonce, {}, out.payload);
-    out.payload.resize(out.payload.size() - 16);
+    out.payload.erase(out.payload.end() - 16, out.payload.end());
   }
   Bytes hashed(frame.begin(), frame.begin() + 40);
   hashed.insert(hashed.end(), out.payload.begin(), out.payload.end());
