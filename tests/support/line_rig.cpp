@@ -28,7 +28,7 @@ unsigned RigPort::receive(unsigned queue, stage::Datagram* out, unsigned max,
     CC_ASSERT(mbuf != nullptr);
     char* data = rte_pktmbuf_append(mbuf, static_cast<uint16_t>(arrival.bytes.size()));
     CC_ASSERT(data != nullptr);
-    std::memcpy(data, arrival.bytes.data(), arrival.bytes.size());
+    std::ranges::copy(arrival.bytes, data);
     stage::Datagram& datagram = out[count++];
     datagram = {};
     datagram.mbuf = mbuf;

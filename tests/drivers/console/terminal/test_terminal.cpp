@@ -12,6 +12,12 @@
 #include "console/terminal/reader.hpp"
 #include "console/terminal/terminal.hpp"
 
+// For the leak sanitizer: libedit 3.1 copies the name and the help of an added function (EL_ADDFN)
+// and frees them nowhere, once per terminal.
+extern "C" [[gnu::visibility("default")]] const char* __lsan_default_suppressions() {
+  return "leak:wcsdup\n";
+}
+
 namespace chaincast::console {
 namespace {
 
