@@ -78,19 +78,26 @@ class Programs:
 
     def select(self, suites):
         """The tests of any of these meson suites, as meson's introspection describes them."""
-        text = subprocess.run(["meson", "introspect", "--tests", str(self.directory)], check=True,
-                              capture_output=True, text=True).stdout
         wanted = set(suites)
-        chosen = [test for test in json.loads(text)
+        chosen = [test for test in self.introspect("--tests")
                   if wanted & {suite.split(":")[-1] for suite in test["suite"]}]
         # Instrumentation says nothing about a test that is a script.
         return [test for test in chosen if self.flavour == "release" or self.targets([test])]
 
+    def introspect(self, what):
+        text = subprocess.run(["meson", "introspect", what, str(self.directory)], check=True,
+                              capture_output=True, text=True).stdout
+        return json.loads(text)
+
     def targets(self, tests):
-        """What ninja has to make for these tests: their programs that lie in the build."""
-        words = {os.path.relpath(word, self.directory) for test in tests for word in test["cmd"]
-                 if word.startswith("/") and not os.path.isdir(word)}
-        return sorted(word for word in words if not word.startswith(".."))
+        """What ninja has to make for these tests: their programs that lie in the build, and those
+        that these start."""
+        files = {target["id"]: target["filename"] for target in self.introspect("--targets")}
+        words = [word for test in tests
+                 for word in [*test["cmd"], *sum((files[name] for name in test["depends"]), [])]
+                 if word.startswith("/") and not os.path.isdir(word)]
+        paths = {os.path.relpath(word, self.directory) for word in words}
+        return sorted(path for path in paths if not path.startswith(".."))
 
     def run(self, tests, pattern=None, case_filter=None):
         """Runs tests and returns Results. pattern: regular expression on program:Suite.Case."""

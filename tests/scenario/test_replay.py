@@ -111,9 +111,9 @@ class Replay:
         self.second.control("set", "repair", "on")
         self.is_deaf = False
         self.delivers_the_original()
-        state = self.state()
-        assert state["repaired_frames"] >= frames, state  # more: an idle origin states again
-        assert state["lost_frames"] == 0, state
+        # More: an idle origin states again. Counted a turn after delivery.
+        until(lambda: self.state()["repaired_frames"] >= frames, 20, f"{frames} repaired frames")
+        assert self.state()["lost_frames"] == 0, self.state()
 
     def delivers_the_original(self):
         self.reader.wait_bytes(OBJECTS * OBJECT_BYTES)

@@ -22,8 +22,8 @@ class CtlTest : public ProgramTest {
   }
   // Delivers as soon as a subscriber is there; runs `work` on the loop.
   std::jthread when_subscribed(std::function<void()> work) {
-    return std::jthread([this, work = std::move(work)] {
-      loop_->until([this] { return service_.subscribed > 0; });
+    return std::jthread([this, work = std::move(work)](const std::stop_token& stop) {
+      loop_->until([&] { return service_.subscribed > 0 || stop.stop_requested(); });
       loop_->call(work);
     });
   }
@@ -103,12 +103,12 @@ TEST_F(CtlTest, SubscribeWritesTheBytes) {
   auto feeder = when_subscribed(deliver);
   EXPECT_EQ(ctl("subscribe feed --count 4 --output " + file("got")), 0);
   EXPECT_EQ(read(file("got")), "aaabbbcccddd");
-  feeder.join();
+  feeder = {};
   service_.subscribed = 0;
   feeder = when_subscribed(deliver);
   EXPECT_EQ(ctl("subscribe feed --bytes 15 --raw"), 0);
   EXPECT_EQ(out_, "aaabbbcccdddeee");
-  feeder.join();
+  feeder = {};
   service_.subscribed = 0;
   feeder = when_subscribed(deliver);
   EXPECT_EQ(ctl("subscribe feed --count 1"), 0);
