@@ -147,7 +147,7 @@ TEST_F(GenTest, TooFewAndLossNoticesFail) {
 TEST_F(GenTest, AFileArrivesByteByByte) {
   {
     std::ofstream out(file("payload"), std::ios::binary);
-    for (int i = 0; i < 300'000; ++i) out.put(static_cast<char>(i * i >> 3));
+    for (uint64_t i = 0; i < 300'000; ++i) out.put(static_cast<char>(i * i >> 3));
   }
   for (const std::string size : {"", " --object-bytes 1000", " --object-bytes 1048576"}) {
     const auto [sent, received] =
