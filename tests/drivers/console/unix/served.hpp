@@ -63,7 +63,7 @@ class ProgramTest : public ServedTest {
     const std::string out = file(name + ".out");
     const std::string err = file(name + ".err");
     const int status =
-        std::system(("timeout 20 " + command_line + " >" + out + " 2>" + err).c_str());
+        std::system(("timeout 300 " + command_line + " >" + out + " 2>" + err).c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read(out), read(err)};
   }
 };
