@@ -32,10 +32,6 @@ def subscribe_all(lab, streams, nodes=None):
             for stream in streams if lab.nodes[lab.streams[stream]] is not node}
 
 
-def repaired(node):
-    return sum(row["repaired_frames"] for row in node.streams().values())
-
-
 @needs("programs")
 @limits(seconds=110)
 def test_bad_wires_lose_nothing(t):
@@ -50,7 +46,10 @@ def test_bad_wires_lose_nothing(t):
     for (node, stream), reader in readers.items():
         assert reader.stop() == files[stream].read_bytes(), f"{node}: {stream} differs"
         assert reader.lost_frames() == 0, f"{node} lost frames of {stream}"
-    assert any(repaired(node) > 0 for node in lab.nodes), "nothing was repaired: no loss at all?"
+    # Three copies of a frame are seldom all lost, so repair may have had nothing to do.
+    for node in lab.nodes:
+        peers = node.control("show", "peers")["peers"]
+        assert sum(row["rx_lost"] for row in peers) > 0, f"{node}: no bad wire"
 
 
 @needs("programs")
