@@ -27,6 +27,15 @@ std::optional<unsigned> Window::Impl::storage_with(uint64_t owner) const noexcep
   return std::nullopt;
 }
 
+// The word of `seq` names this frame, and storage k is claimed for it.
+Commit Window::Impl::write_second(unsigned k, Seq seq, const Digest& digest, const uint8_t* frame,
+                                  uint16_t length) noexcept {
+  side_slot(k).write(seq, digest, frame, length);
+  store_release(owners[k], seq + 1);
+  seconds.fetch_add(1, std::memory_order_release);
+  return Commit::second;
+}
+
 Commit Window::Impl::commit_wanted(Seq seq, uint64_t word, const Digest& digest,
                                    const uint8_t* frame, uint16_t length) noexcept {
   uint64_t owner = (seq + 1) | storage_wanted;
@@ -46,10 +55,7 @@ Commit Window::Impl::commit_wanted(Seq seq, uint64_t word, const Digest& digest,
     release_storage(*k);
     return Commit::stale;
   }
-  side_slot(*k).write(seq, digest, frame, length);
-  store_release(owners[*k], seq + 1);
-  seconds.fetch_add(1, std::memory_order_release);
-  return Commit::second;
+  return write_second(*k, seq, digest, frame, length);
 }
 
 Commit Window::Impl::commit_second(Seq seq, uint64_t word, const Digest& digest,
@@ -72,10 +78,7 @@ Commit Window::Impl::commit_second(Seq seq, uint64_t word, const Digest& digest,
     release_storage(*k);
     return found == word ? Commit::duplicate : Commit::refused;
   }
-  side_slot(*k).write(seq, digest, frame, length);
-  store_release(owners[*k], seq + 1);
-  seconds.fetch_add(1, std::memory_order_release);
-  return Commit::second;
+  return write_second(*k, seq, digest, frame, length);
 }
 
 // The floor is held, so no frame of the next lap can take the first place meanwhile.

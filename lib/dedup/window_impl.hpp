@@ -92,6 +92,8 @@ struct Window::Impl {
                        uint16_t length) noexcept;
   Commit commit_wanted(Seq seq, uint64_t word, const Digest& digest, const uint8_t* frame,
                        uint16_t length) noexcept;
+  Commit write_second(unsigned k, Seq seq, const Digest& digest, const uint8_t* frame,
+                      uint16_t length) noexcept;
   std::optional<unsigned> claim_storage(Seq seq) noexcept;
   std::optional<unsigned> storage_with(uint64_t owner) const noexcept;
   bool move_to_first(Seq seq, unsigned k) noexcept;
