@@ -149,16 +149,22 @@ std::string range_text(const Range& range) {
   return fmt::format("{}..{}{}{}", range.min, range.max, range.unit.empty() ? "" : " ", range.unit);
 }
 
-Result<unsigned> choose_by_name(const std::string& given, std::span<const Choice> choices) {
+bool choose_by_name(FieldVisitor& visitor, const Key& key, unsigned& value,
+                    std::span<const Choice> choices) {
+  std::string given;
+  if (!visitor.text(key, given)) return false;
   std::vector<std::string> names;
   for (const Choice& choice : choices) {
-    if (choice.name == given) return choice.value;
+    if (choice.name == given) {
+      value = choice.value;
+      return true;
+    }
     names.emplace_back(choice.name);
   }
   const std::string near = ops::nearest_word(given, names);
-  return error(ErrorCode::invalid,
-               fmt::format("'{}' must be one of {}{}", given, fmt::join(names, ", "),
-                           near.empty() ? "" : "; did you mean '" + near + "'?"));
+  visitor.problem(key, fmt::format("'{}' must be one of {}{}", given, fmt::join(names, ", "),
+                                   near.empty() ? "" : "; did you mean '" + near + "'?"));
+  return false;
 }
 
 bool is_clean_text(const std::string& text) {

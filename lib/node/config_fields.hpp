@@ -90,8 +90,10 @@ void visit(FieldVisitor& visitor, repair::RepairConfig& repair);
 
 // "1..16 threads".
 std::string range_text(const Range& range);
-// The value of the choice; the error names them all.
-Result<unsigned> choose_by_name(const std::string& given, std::span<const Choice> choices);
+// FieldVisitor::choose() for visitors that read: takes the name as a text; the problem that
+// `visitor` is told of names all choices.
+bool choose_by_name(FieldVisitor& visitor, const Key& key, unsigned& value,
+                    std::span<const Choice> choices);
 // What every text of a configuration has to be, and the words for one that is not.
 bool is_clean_text(const std::string& text);
 std::string clean_text_rule();

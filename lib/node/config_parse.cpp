@@ -175,12 +175,7 @@ class Reader final : public FieldVisitor {
   }
 
   bool choose(const Key& key, unsigned& value, std::span<const Choice> choices) override {
-    std::string given;
-    if (!text(key, given)) return false;
-    const auto chosen = choose_by_name(given, choices);
-    if (chosen) value = *chosen;
-    if (!chosen) problem(key, chosen.error().message);
-    return chosen.ok();
+    return choose_by_name(*this, key, value, choices);
   }
 
   bool texts(const Key& key, std::vector<std::string>& value, size_t max) override {
