@@ -29,6 +29,9 @@ inline constexpr size_t hello_bytes_max = hello_bytes_min + 4 * link_ids_max;
 enum class HelloStep : uint8_t { ask = 1, answer = 2, confirm = 3, refuse = 4 };
 enum class HelloRefusal : uint8_t { none = 0, bad_version = 1, duplicate_id = 2, removed = 3 };
 
+// In `suites`, where older nodes ignore it: the sender's base UDP port is for lane 0 alone.
+inline constexpr uint32_t control_port_bit = uint32_t{1} << 31;
+
 struct Hello {
   HelloStep step = HelloStep::ask;
   HelloRefusal refusal = HelloRefusal::none;  // step refuse only
@@ -38,7 +41,7 @@ struct Hello {
   PublicKey sender_key{};
   std::array<uint8_t, 16> nonce{};  // the sender's, fresh for each session
   std::array<uint8_t, 16> echo{};   // the other side's; zero in ask
-  uint32_t suites = 0;              // bit per Suite that the sender can verify
+  uint32_t suites = 0;              // bit per Suite that the sender can verify, control_port_bit
   uint16_t mtu_bytes = 0;           // largest IP packet the sender's port takes
   bool check_off = false;           // sender wants check 0 (both must agree)
   uint16_t lane_count = 0;          // bulk lanes on which the sender will send
