@@ -17,10 +17,27 @@ class Histogram {
     auto& bucket = buckets_[index(value)];
     bucket.store(bucket.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     count_.store(count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    sum_.store(sum_.load(std::memory_order_relaxed) + value, std::memory_order_relaxed);
     if (value > max_.load(std::memory_order_relaxed)) max_.store(value, std::memory_order_relaxed);
   }
 
+  // Adds what another histogram holds now; by this one's writer.
+  void merge(const Histogram& other) noexcept {
+    uint64_t added = 0;
+    for (size_t i = 0; i < buckets_.size(); ++i) {
+      const uint64_t more = other.buckets_[i].load(std::memory_order_relaxed);
+      buckets_[i].store(buckets_[i].load(std::memory_order_relaxed) + more,
+                        std::memory_order_relaxed);
+      added += more;
+    }
+    count_.store(count() + added, std::memory_order_relaxed);
+    sum_.store(sum() + other.sum(), std::memory_order_relaxed);
+    if (other.max() > max()) max_.store(other.max(), std::memory_order_relaxed);
+  }
+
   uint64_t count() const noexcept { return count_.load(std::memory_order_relaxed); }
+  // Of all values, modulo 2^64.
+  uint64_t sum() const noexcept { return sum_.load(std::memory_order_relaxed); }
   uint64_t max() const noexcept { return max_.load(std::memory_order_relaxed); }
 
   // Upper edge of the bucket that holds the q-quantile, 0 < q <= 1; 0 if empty.
@@ -37,6 +54,15 @@ class Histogram {
       }
     }
     return max();
+  }
+
+  // visit(upper edge, count) for each bucket that holds something, smallest first.
+  template <typename Visit>
+  void visit(Visit&& each) const {
+    for (size_t i = 0; i < buckets_.size(); ++i) {
+      const uint64_t held = buckets_[i].load(std::memory_order_relaxed);
+      if (held > 0) each(upper_edge(i), held);
+    }
   }
 
  private:
@@ -56,6 +82,7 @@ class Histogram {
 
   std::array<std::atomic<uint64_t>, (64 - sub_bits + 1) << sub_bits> buckets_{};
   std::atomic<uint64_t> count_{0};
+  std::atomic<uint64_t> sum_{0};
   std::atomic<uint64_t> max_{0};
 };
 
