@@ -95,7 +95,7 @@ bool Window::Impl::move_to_first(Seq seq, unsigned k) noexcept {
 
 bool Window::resolve(Seq seq, unsigned variant) noexcept {
   Impl& w = *impl_;
-  w.hold_moving();
+  const Hold hold(*this);
   bool is_done = seq >= w.floor.load(std::memory_order_relaxed);
   if (is_done && w.has_second(seq)) {
     const std::optional<unsigned> k = w.storage_with(seq + 1);
@@ -105,8 +105,6 @@ bool Window::resolve(Seq seq, unsigned variant) noexcept {
       w.release_storage(*k);
     }
   }
-  w.release_moving();
-  advance();
   return is_done;
 }
 
@@ -130,17 +128,14 @@ bool Window::Impl::keep_for(Seq seq, const Half& digest) noexcept {
 
 bool Window::want(Seq seq, std::span<const uint8_t, 16> digest16) noexcept {
   Impl& w = *impl_;
-  w.hold_moving();
-  const bool is_done =
-      seq >= w.floor.load(std::memory_order_relaxed) && w.keep_for(seq, half_of(digest16.data()));
-  w.release_moving();
-  advance();
-  return is_done;
+  const Hold hold(*this);
+  return seq >= w.floor.load(std::memory_order_relaxed) &&
+         w.keep_for(seq, half_of(digest16.data()));
 }
 
 bool Window::forget_second(Seq seq) noexcept {
   Impl& w = *impl_;
-  w.hold_moving();
+  const Hold hold(*this);
   const bool is_here = seq >= w.floor.load(std::memory_order_relaxed) && w.has_second(seq);
   const std::optional<unsigned> k = is_here ? w.storage_with(seq + 1) : std::nullopt;
   if (k) {
@@ -148,8 +143,6 @@ bool Window::forget_second(Seq seq) noexcept {
     store_release(w.second_words[w.index_of(seq)], 0);
     w.release_storage(*k);
   }
-  w.release_moving();
-  advance();
   return k.has_value();
 }
 

@@ -62,16 +62,36 @@ class Slot {
 
   // Writer. `length` fits the slot.
   void write(Seq seq, const Digest& digest, const uint8_t* frame, uint16_t length) noexcept {
+    fill(digest, frame, length);
+    WordRef(meta_->ready).store(seq + 1, std::memory_order_seq_cst);
+  }
+  // Writer. The same in two halves, for several slots at once: a locked store waits for all stores
+  // before it, and those of a frame miss the caches. Nothing is published, and no neighbour may be
+  // looked at, before publish_barrier() has followed the last publish().
+  void fill(const Digest& digest, const uint8_t* frame, uint16_t length) noexcept {
     WordRef(meta_->ready).store(0, std::memory_order_relaxed);
     copy_in(meta_->digest, digest.data(), digest.size());
     copy_in(meta_->link, frame + wire::frame_offset_link, sizeof meta_->link);
     store_release(meta_->length, length);
-    copy_in(bytes_, frame, length);
+    copy_frame_in(frame, length);
+  }
+  void publish(Seq seq) noexcept {
+#ifdef __SANITIZE_THREAD__
     WordRef(meta_->ready).store(seq + 1, std::memory_order_seq_cst);
+#else
+    store_release(meta_->ready, seq + 1);
+#endif
+  }
+  static void publish_barrier() noexcept {
+#ifndef __SANITIZE_THREAD__
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+#endif
   }
 
   // Owner. Nothing is here any more; a reader in the midst of it notices.
-  void clear() noexcept { WordRef(meta_->ready).store(0, std::memory_order_seq_cst); }
+  void clear() noexcept {
+    WordRef(meta_->ready).store(0, std::memory_order_seq_cst);
+  }
   // Owner. Nothing is here, and only a frame whose digest begins so may come.
   void keep_for(const Half& digest) noexcept {
     clear();
@@ -83,8 +103,12 @@ class Slot {
   }
 
   // Digest's first half or link of `seq`, if it is here.
-  std::optional<Half> digest_half(Seq seq) const noexcept { return half(seq, meta_->digest); }
-  std::optional<Half> link_half(Seq seq) const noexcept { return half(seq, meta_->link); }
+  std::optional<Half> digest_half(Seq seq) const noexcept {
+    return half(seq, meta_->digest);
+  }
+  std::optional<Half> link_half(Seq seq) const noexcept {
+    return half(seq, meta_->link);
+  }
 
   // Length of the frame if `seq` was here all the while.
   std::optional<uint16_t> read(Seq seq, Digest& digest, uint8_t* out,
@@ -98,6 +122,20 @@ class Slot {
   }
 
  private:
+  // x86 keeps the order of all stores, vector stores included; the thread sanitizer wants words.
+  void copy_frame_in(const uint8_t* frame, uint16_t length) noexcept {
+#ifdef __SANITIZE_THREAD__
+    copy_in(bytes_, frame, length);
+#else
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    auto* to = static_cast<uint8_t*>(static_cast<void*>(bytes_));
+    size_t left = length;
+    for (; left >= 32; left -= 32, to += 32, frame += 32) std::memcpy(to, frame, 32);
+    for (; left >= 8; left -= 8, to += 8, frame += 8) std::memcpy(to, frame, 8);
+    std::memcpy(to + left - 8, frame + left - 8, 8);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+#endif
+  }
   static void copy_in(uint64_t* to, const uint8_t* from, size_t count) noexcept {
     for (; count >= 8; count -= 8, from += 8) {
       uint64_t word;

@@ -23,28 +23,52 @@ Fit compare(const std::optional<Half>& found, const Half& wanted) {
   return *found == wanted ? Fit::fits : Fit::contradicts;
 }
 
+constexpr size_t prefetch_ahead = 2;  // arrivals
+
+bool is_kept(Commit outcome) {
+  return outcome == Commit::committed || outcome == Commit::second;
+}
+
+// What stands behind each other in the one mapping of a window.
+struct Layout {
+  size_t slot_words = 0;
+  size_t words_bytes = 0, owners_bytes = 0, metas_bytes = 0;
+  size_t total_bytes = 0;
+};
+
+Layout layout_of(const WindowConfig& config) {
+  const size_t size = size_t{1} << config.size_log2;
+  const size_t places = size + config.variants_max;
+  Layout out;
+  out.slot_words = round_up(config.slot_bytes, base::cache_line_bytes) / sizeof(uint64_t);
+  out.words_bytes = round_up(size * 2 * sizeof(uint64_t), base::cache_line_bytes);
+  out.owners_bytes = round_up(config.variants_max * sizeof(uint64_t), base::cache_line_bytes);
+  out.metas_bytes = places * sizeof(SlotMeta);
+  out.total_bytes = out.words_bytes + out.owners_bytes + out.metas_bytes +
+                    places * out.slot_words * sizeof(uint64_t);
+  return out;
+}
+
 }  // namespace
 
 bool Window::Impl::map_memory() noexcept {
-  const uint64_t places = size + config.variants_max;
-  slot_words = round_up(config.slot_bytes, base::cache_line_bytes) / sizeof(uint64_t);
-  const size_t words_bytes = round_up(size * 2 * sizeof(uint64_t), base::cache_line_bytes);
-  const size_t owners_bytes =
-      round_up(config.variants_max * sizeof(uint64_t), base::cache_line_bytes);
-  const size_t metas_bytes = places * sizeof(SlotMeta);
-  total_bytes = words_bytes + owners_bytes + metas_bytes + places * slot_words * sizeof(uint64_t);
-  const int populate = total_bytes <= config.populate_bytes_max ? MAP_POPULATE : 0;
+  const Layout layout = layout_of(config);
+  slot_words = layout.slot_words;
+  total_bytes = layout.total_bytes;
   memory = mmap(nullptr, total_bytes, PROT_READ | PROT_WRITE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | populate, -1, 0);
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return false;
+  // Both are wishes: a kernel without them takes ordinary pages, when they are touched.
+  madvise(memory, total_bytes, MADV_HUGEPAGE);
+  if (total_bytes <= config.populate_bytes_max) madvise(memory, total_bytes, MADV_POPULATE_WRITE);
   uint8_t* at = static_cast<uint8_t*>(memory);
   first_words = static_cast<uint64_t*>(static_cast<void*>(at));
   second_words = first_words + size;
-  at += words_bytes;
+  at += layout.words_bytes;
   owners = static_cast<uint64_t*>(static_cast<void*>(at));
-  at += owners_bytes;
+  at += layout.owners_bytes;
   metas = static_cast<SlotMeta*>(static_cast<void*>(at));
-  at += metas_bytes;
+  at += layout.metas_bytes;
   bytes = static_cast<uint64_t*>(static_cast<void*>(at));
   return true;
 }
@@ -75,14 +99,55 @@ Commit Window::Impl::commit_first(Seq seq, uint64_t word) noexcept {
   }
 }
 
-bool Window::Impl::count_commit(Seq seq) noexcept {
-  committed.fetch_add(1, std::memory_order_relaxed);
-  Seq end = committed_end.load(std::memory_order_relaxed);
-  const bool is_reordered = end > seq + 1;
-  while (end < seq + 1 && !committed_end.compare_exchange_weak(
-                              end, seq + 1, std::memory_order_release, std::memory_order_relaxed)) {
+void Window::Impl::prefetch_place(Seq seq, uint16_t length) const noexcept {
+  // Longer ones are written in order for long enough to come by themselves (measured at 1,456).
+  constexpr size_t bytes_max = 512;
+  if (length > bytes_max) return;
+  const uint64_t position = index_of(seq);
+  __builtin_prefetch(&metas[position], 1);
+  const uint64_t* const place = bytes + position * slot_words;
+  constexpr size_t line_words = base::cache_line_bytes / sizeof(uint64_t);
+  for (size_t word = 0; word * sizeof(uint64_t) < length; word += line_words) {
+    __builtin_prefetch(place + word, 1);
   }
-  return is_reordered;
+}
+
+void Window::Impl::commit_variant(const Arrival& a, CommitResult& result) noexcept {
+  const uint64_t word = word_of(a.seq, a.tag48);
+  // Of a final frame there is nothing left to choose.
+  if (a.allow_second && a.seq >= final_end.load(std::memory_order_relaxed)) {
+    result.outcome = commit_second(a.seq, word, *a.digest, a.frame, a.length);
+  } else {
+    result.outcome = second_word(a.seq) == word ? Commit::duplicate : Commit::refused;
+  }
+}
+
+void Window::Impl::count_commits(std::span<const Arrival> arrivals,
+                                 CommitResult* results) noexcept {
+  Seq end = committed_end.load(std::memory_order_relaxed);
+  const Seq before = end;
+  uint64_t kept = 0;
+  for (size_t i = 0; i < arrivals.size(); ++i) {
+    if (!is_kept(results[i].outcome)) continue;
+    ++kept;
+    results[i].is_reordered = end > arrivals[i].seq + 1;
+    end = std::max(end, arrivals[i].seq + 1);
+  }
+  if (kept == 0) return;
+  committed.fetch_add(kept, std::memory_order_relaxed);
+  for (Seq found = before; found < end;) {
+    if (committed_end.compare_exchange_weak(found, end, std::memory_order_release,
+                                            std::memory_order_relaxed)) {
+      return;
+    }
+  }
+}
+
+void Window::Impl::judge_links(const Arrival& a, CommitResult& result) const noexcept {
+  const Half link = half_of(a.frame + wire::frame_offset_link);
+  result.contradicts_previous = fit_previous(a.seq, link) == Fit::contradicts;
+  result.contradicts_next = fit_next(a.seq, half_of(a.digest->data())) == Fit::contradicts;
+  result.previous_is_final = a.seq <= final_end.load(std::memory_order_relaxed) && a.seq > 0;
 }
 
 Fit Window::Impl::fit_previous(Seq seq, const Half& link) const noexcept {
@@ -207,33 +272,39 @@ void Window::prefetch(Seq seq) const noexcept {
   __builtin_prefetch(&impl_->first_words[impl_->index_of(seq)]);
 }
 
-CommitResult Window::commit(Seq seq, uint64_t tag48, const Digest& digest, const uint8_t* frame,
-                            uint16_t length, bool allow_second) noexcept {
-  CC_ASSERT_FRAME(length >= wire::frame_header_bytes);
-  CommitResult result;
-  if (length > impl_->config.slot_bytes) return result;
-  const uint64_t word = impl_->word_of(seq, tag48);
-  result.outcome = impl_->commit_first(seq, word);
-  if (result.outcome == Commit::committed) {
-    impl_->slot_of(seq).write(seq, digest, frame, length);
-  } else if (result.outcome == Commit::second) {
-    // Of a final frame there is nothing left to choose.
-    const bool is_open = seq >= impl_->final_end.load(std::memory_order_relaxed);
-    result.outcome = allow_second && is_open
-                         ? impl_->commit_second(seq, word, digest, frame, length)
-                     : impl_->second_word(seq) == word ? Commit::duplicate
-                                                       : Commit::refused;
-    if (result.outcome != Commit::second) return result;
-  } else {
-    return result;
+// Words, then frames, then all of them published at once, then what needs the neighbours: each pass
+// over all arrivals.
+void Window::commit(std::span<const Arrival> arrivals, CommitResult* results) noexcept {
+  Impl& w = *impl_;
+  for (size_t i = 0; i < arrivals.size(); ++i) {
+    const Arrival& a = arrivals[i];
+    CC_ASSERT_FRAME(a.length >= wire::frame_header_bytes);
+    results[i] = {};
+    if (a.length <= w.config.slot_bytes) {
+      results[i].outcome = w.commit_first(a.seq, w.word_of(a.seq, a.tag48));
+    }
   }
-  result.is_reordered = impl_->count_commit(seq);
-  if (!impl_->config.links_by_digest) return result;
-  const Half link = half_of(frame + wire::frame_offset_link);
-  result.contradicts_previous = impl_->fit_previous(seq, link) == Fit::contradicts;
-  result.contradicts_next = impl_->fit_next(seq, half_of(digest.data())) == Fit::contradicts;
-  result.previous_is_final = seq <= impl_->final_end.load(std::memory_order_relaxed) && seq > 0;
-  return result;
+  for (size_t i = 0; i < arrivals.size(); ++i) {
+    const Arrival& a = arrivals[i];
+    if (i + prefetch_ahead < arrivals.size()) {
+      w.prefetch_place(arrivals[i + prefetch_ahead].seq, arrivals[i + prefetch_ahead].length);
+    }
+    if (results[i].outcome == Commit::committed)
+      w.slot_of(a.seq).fill(*a.digest, a.frame, a.length);
+  }
+  for (size_t i = 0; i < arrivals.size(); ++i) {
+    if (results[i].outcome == Commit::committed)
+      w.slot_of(arrivals[i].seq).publish(arrivals[i].seq);
+  }
+  Slot::publish_barrier();
+  for (size_t i = 0; i < arrivals.size(); ++i) {
+    if (results[i].outcome == Commit::second) w.commit_variant(arrivals[i], results[i]);
+  }
+  w.count_commits(arrivals, results);
+  if (!w.config.links_by_digest) return;
+  for (size_t i = 0; i < arrivals.size(); ++i) {
+    if (is_kept(results[i].outcome)) w.judge_links(arrivals[i], results[i]);
+  }
 }
 
 // Whoever finds the move held leaves; the holder sees `wanted` after it has let go. All of it is
@@ -255,44 +326,38 @@ void Window::advance() noexcept {
 }
 
 void Window::anchor(Seq seq, const Digest& previous) noexcept {
-  impl_->hold_moving();
+  const Hold hold(*this);
   if (seq >= impl_->next.load(std::memory_order_relaxed)) {
     impl_->anchor_seq = seq;
     impl_->anchor = Anchor::digest;
     impl_->anchor_half = half_of(previous.data());
     impl_->move_to(seq);
   }
-  impl_->release_moving();
-  advance();
 }
 
 void Window::skip_to(Seq seq) noexcept {
-  impl_->hold_moving();
+  const Hold hold(*this);
   if (seq > impl_->next.load(std::memory_order_relaxed)) {
     impl_->anchor_seq = seq;
     impl_->anchor = Anchor::anything;
     impl_->move_to(seq);
   }
-  impl_->release_moving();
-  advance();
 }
 
 void Window::mark_signed(Seq seq) noexcept {
-  impl_->hold_moving();
+  const Hold hold(*this);
   if (seq + 1 > impl_->signed_end.load(std::memory_order_relaxed)) {
     impl_->signed_end.store(seq + 1, std::memory_order_release);
     impl_->raise_floor();
   }
-  impl_->release_moving();
 }
 
 void Window::mark_final(Seq seq) noexcept {
-  impl_->hold_moving();
+  const Hold hold(*this);
   if (seq + 1 > impl_->final_end.load(std::memory_order_relaxed)) {
     impl_->final_end.store(seq + 1, std::memory_order_release);
     impl_->raise_floor();
   }
-  impl_->release_moving();
 }
 
 std::optional<Stored> Window::read(Seq seq, unsigned variant, uint8_t* buffer,
@@ -342,6 +407,9 @@ Seq Window::final_end() const noexcept {
 }
 size_t Window::size() const noexcept {
   return impl_->size;
+}
+size_t Window::memory_bytes_of(const WindowConfig& config) noexcept {
+  return layout_of(config).total_bytes;
 }
 size_t Window::memory_bytes() const noexcept {
   return impl_->total_bytes;

@@ -99,7 +99,11 @@ struct Window::Impl {
   bool move_to_first(Seq seq, unsigned k) noexcept;
   bool keep_for(Seq seq, const Half& digest) noexcept;
   void release_storage(unsigned k) noexcept { store_release(owners[k], 0); }
-  bool count_commit(Seq seq) noexcept;  // true: a higher seq was here before
+  void prefetch_place(Seq seq, uint16_t length) const noexcept;  // that commit() will write
+  void commit_variant(const Arrival& arrival, CommitResult& result) noexcept;
+  // Says of each kept one whether a higher seq was here before.
+  void count_commits(std::span<const Arrival> arrivals, CommitResult* results) noexcept;
+  void judge_links(const Arrival& arrival, CommitResult& result) const noexcept;
   Fit fit_previous(Seq seq, const Half& link) const noexcept;
   Fit fit_next(Seq seq, const Half& digest) const noexcept;
   bool links_on(Seq seq, const Half& link) const noexcept;
@@ -109,6 +113,21 @@ struct Window::Impl {
   void move_to(Seq to) noexcept;
   void raise_floor() noexcept;
   void forget_below_floor() noexcept;
+};
+
+// Control holds the window still, and moves it on at the end over whatever can be passed then.
+class Window::Hold {
+ public:
+  explicit Hold(Window& window) noexcept : window_(window) { window_.impl_->hold_moving(); }
+  ~Hold() {
+    window_.impl_->release_moving();
+    window_.advance();
+  }
+  Hold(const Hold&) = delete;
+  Hold& operator=(const Hold&) = delete;
+
+ private:
+  Window& window_;
 };
 
 }  // namespace chaincast::dedup

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <vector>
 
@@ -52,6 +53,7 @@ TEST(Window, RefusesSizesOutOfRange) {
   auto window = Window::create(config);
   ASSERT_TRUE(window.ok());
   EXPECT_GE((*window)->memory_bytes(), 1024u * (16 + 64 + 1216));
+  EXPECT_EQ((*window)->memory_bytes(), Window::memory_bytes_of(config));
 }
 
 TEST(Window, CommitsOnceAndReadsBack) {
@@ -371,6 +373,25 @@ struct Model {
   }
 };
 
+// Frames to commit in one call.
+struct Together {
+  std::deque<MadeFrame> frames;  // stay where they are
+  std::vector<Arrival> arrivals;
+  std::vector<Commit> expected;
+
+  void add(Seq seq, const MadeFrame& made) {
+    const MadeFrame& frame = frames.emplace_back(made);
+    arrivals.push_back({seq, frame.tag48, &frame.digest, frame.bytes.data(), frame.length, true});
+  }
+  std::vector<Commit> commit(Window& window) const {
+    std::vector<CommitResult> results(arrivals.size());
+    window.commit(arrivals, results.data());
+    std::vector<Commit> outcomes;
+    for (const CommitResult& result : results) outcomes.push_back(result.outcome);
+    return outcomes;
+  }
+};
+
 void run_model(uint64_t seed, unsigned steps) {
   Random random(seed);
   const uint8_t log2 = static_cast<uint8_t>(2 + random.below(5));
@@ -382,17 +403,23 @@ void run_model(uint64_t seed, unsigned steps) {
   for (unsigned step = 0; step < steps; ++step) {
     const uint64_t action = random.below(100);
     if (action < 90) {
-      const Seq base = model.floor() > 3 ? model.floor() - 3 : 0;
-      const Seq seq =
-          action < 60 ? model.next + random.below(3) : base + random.below(model.size + 6);
-      const unsigned variant = static_cast<unsigned>(random.chance(0.1) ? random.below(3) : 0);
-      const unsigned parent = static_cast<unsigned>(random.chance(0.03) ? random.below(3) : 0);
-      // One frame per (seq, variant): its parent is part of its identity.
-      const unsigned name = variant * 4 + parent;
-      MadeFrame frame = made_frame(seq, name, parent * 5);
-      const Commit expected = model.commit(seq, frame);
-      committed += expected == Commit::committed || expected == Commit::second ? 1 : 0;
-      ASSERT_EQ(commit(*window, frame, seq).outcome, expected) << "seed " << seed << " seq " << seq;
+      // Some at once, which has to be the same as one by one.
+      Together together;
+      for (uint64_t left = random.chance(0.3) ? 1 + random.below(12) : 1; left > 0; --left) {
+        const Seq base = model.floor() > 3 ? model.floor() - 3 : 0;
+        const Seq seq =
+            action < 60 ? model.next + random.below(3) : base + random.below(model.size + 6);
+        const unsigned variant = static_cast<unsigned>(random.chance(0.1) ? random.below(3) : 0);
+        const unsigned parent = static_cast<unsigned>(random.chance(0.03) ? random.below(3) : 0);
+        // One frame per (seq, variant): its parent is part of its identity.
+        const unsigned name = variant * 4 + parent;
+        together.add(seq, made_frame(seq, name, parent * 5));
+        together.expected.push_back(model.commit(seq, together.frames.back()));
+      }
+      for (const Commit outcome : together.expected) {
+        committed += outcome == Commit::committed || outcome == Commit::second ? 1 : 0;
+      }
+      ASSERT_EQ(together.commit(*window), together.expected) << "seed " << seed;
     } else if (action < 96) {
       window->advance();
       model.advance();
