@@ -51,6 +51,10 @@ wire::Hello Links::Impl::blank(wire::HelloStep step, const Peer& peer) const {
   hello.check_off = peer.config.check_off;
   hello.lane_count = config.tx_lanes;
   hello.receive_ports = config.receive_ports;
+  if (peer.config.control_port) {
+    hello.suites |= wire::control_port_bit;
+    ++hello.receive_ports;
+  }
   return hello;
 }
 
@@ -323,7 +327,8 @@ void Links::Impl::announce(const Peer& peer, const wire::Hello& hello, LinkOutpu
   up.node = hello.sender;
   up.remote = peer.config.remote;
   up.remote_ports = std::max<uint16_t>(hello.receive_ports, 1);
-  up.suites = hello.suites;
+  up.remote_control_port = (hello.suites & wire::control_port_bit) != 0 && up.remote_ports > 1;
+  up.suites = hello.suites & ~wire::control_port_bit;
   up.check_off = peer.status.check_off;
   for (size_t lane = 0; lane < hello.link_ids.size(); ++lane) {
     up.tx.push_back({hello.link_ids[lane], live.session.tx_lane_key(static_cast<uint8_t>(lane))});

@@ -153,6 +153,20 @@ Status Links::remove(uint32_t index, TimeNs, LinkOutput& out) {
   return {};
 }
 
+void Links::lose(uint32_t index, const std::string& why, TimeNs now_ns, LinkOutput& out) {
+  Peer* peer = impl_->find(index);
+  if (peer == nullptr || peer->live == nullptr) return;
+  impl_->take_down(*peer, why, out);
+  impl_->start_asking(*peer, now_ns, impl_->config.timers.hello_min_ns);
+}
+
+void Links::set_mtu(uint32_t index, uint16_t mtu_bytes, TimeNs now_ns, LinkOutput& out) {
+  Peer* peer = impl_->find(index);
+  if (peer == nullptr || peer->config.mtu_bytes == mtu_bytes) return;
+  peer->config.mtu_bytes = mtu_bytes;
+  lose(index, "the port's mtu is " + std::to_string(mtu_bytes) + " now", now_ns, out);
+}
+
 void Links::receive(const Endpoint& from, ByteSpan datagram, uint32_t peer, TimeNs now_ns,
                     LinkOutput& out) {
   if (impl_->is_stopped) return;

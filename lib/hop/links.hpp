@@ -28,6 +28,8 @@ struct LinkConfig {
   std::optional<NodeId> node;  // expected identity; anyone with the secret if absent
   bool check_off = false;
   uint16_t mtu_bytes = 1500;  // of the local port
+  // Of the local port: one UDP port more than LinksConfig says, and the first for lane 0 alone.
+  bool control_port = false;
 };
 
 struct LinkTimers {
@@ -73,8 +75,9 @@ struct LinkUp {
   uint32_t peer = 0;
   NodeId node;
   Endpoint remote;
-  uint16_t remote_ports = 1;  // the peer listens on remote.port .. + remote_ports - 1
-  uint32_t suites = 0;        // bit per wire::Suite that the peer can verify
+  uint16_t remote_ports = 1;         // the peer listens on remote.port .. + remote_ports - 1
+  bool remote_control_port = false;  // the first of these is for lane 0 alone
+  uint32_t suites = 0;               // bit per wire::Suite that the peer can verify
   bool check_off = false;
   std::vector<LaneKeys> tx;  // [0] lane 0, [1 + w] worker w
   std::vector<LaneKeys> rx;  // lanes on which the peer sends to us
@@ -163,6 +166,11 @@ class Links {
   Result<uint32_t> add(const LinkConfig& config, TimeNs now_ns);
   // Says goodbye, then forgets everything about the peer.
   Status remove(uint32_t peer, TimeNs now_ns, LinkOutput& out);
+
+  // The link is lost for a reason that silence has not told yet: down at once, and asked for.
+  void lose(uint32_t peer, const std::string& why, TimeNs now_ns, LinkOutput& out);
+  // Of the local port. Both ends learn of it with a new session, which this asks for.
+  void set_mtu(uint32_t peer, uint16_t mtu_bytes, TimeNs now_ns, LinkOutput& out);
 
   // A hello or sealed control datagram, from the hop header on. `peer` is known for sealed ones
   // (its lane was found), no_peer for hellos.

@@ -171,7 +171,32 @@ class LinksTest : public testing::Test {
   std::unique_ptr<End> low_, high_;
 };
 
+TEST_F(LinksTest, ALostPortTakesItsLinkDownAtOnceAndAsks) {
+  connect();
+  low_->out = {};
+  low_->links->lose(0, "port p0: link down", low_->now_ns, low_->out);
+  EXPECT_EQ(low_->state(), LinkState::down);
+  EXPECT_EQ(low_->detail(), "port p0: link down");
+  ASSERT_EQ(low_->events<LinkDown>().size(), 1u);
+  shake();
+  EXPECT_EQ(low_->state(), LinkState::up);
+  EXPECT_EQ(low_->links->status(0).sessions, 2u);
+  low_->links->lose(7, "no such peer", low_->now_ns, low_->out);
+}
+
+TEST_F(LinksTest, ANewMtuIsToldToTheOtherEndByANewSession) {
+  connect();
+  low_->out = {};
+  low_->links->set_mtu(0, low_->peer.mtu_bytes, low_->now_ns, low_->out);
+  EXPECT_EQ(low_->state(), LinkState::up) << "nothing has changed";
+  low_->links->set_mtu(0, 1400, low_->now_ns, low_->out);
+  EXPECT_EQ(low_->state(), LinkState::down);
+  low_->tick(low_->now_ns);
+  EXPECT_EQ(End::hello_of(low_->one(HelloStep::ask)).mtu_bytes, 1400);
+}
+
 TEST_F(LinksTest, ComesUpWithTheSameLanesOnBothSides) {
+  low_->peer.control_port = true;
   connect();
   EXPECT_EQ(low_->state(), LinkState::up);
   EXPECT_EQ(high_->state(), LinkState::up);
@@ -181,8 +206,9 @@ TEST_F(LinksTest, ComesUpWithTheSameLanesOnBothSides) {
   ASSERT_EQ(others.size(), 1u);
   EXPECT_EQ(ups[0].tx.size(), low_->config.tx_lanes + 1u);
   EXPECT_EQ(ups[0].rx.size(), high_->config.tx_lanes + 1u);
-  EXPECT_EQ(ups[0].remote_ports, 3);
-  EXPECT_EQ(ups[0].suites, 0x1fu);
+  EXPECT_TRUE(ups[0].remote_ports == 3 && !ups[0].remote_control_port);
+  EXPECT_TRUE(others[0].remote_ports == 4 && others[0].remote_control_port);
+  EXPECT_TRUE(ups[0].suites == 0x1fu && others[0].suites == 0x1fu);
   EXPECT_EQ(ups[0].node, high_->config.node);
   for (size_t i = 0; i < ups[0].tx.size(); ++i) {
     EXPECT_EQ(ups[0].tx[i].link_id, others[0].rx[i].link_id);
