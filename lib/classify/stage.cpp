@@ -19,7 +19,7 @@ void cut(stage::Burst& burst, Cursor& cursor) noexcept {
     const uint8_t* bytes = datagram.data + offset;
     if (left < wire::frame_header_bytes ||
         left - wire::frame_header_bytes < load_be16(bytes + wire::frame_offset_payload_bytes)) {
-      burst.count(Drop::truncated);
+      burst.drop_rest(datagram, Drop::truncated);
       cursor.frame = datagram.frame_count;
       break;
     }

@@ -10,6 +10,7 @@
 #include "base/clock.hpp"
 #include "base/ids.hpp"
 #include "stage/drop.hpp"
+#include "stage/observer.hpp"
 #include "stats/counter.hpp"
 
 // The unit of the data plane: up to 64 received datagrams and up to 256 frames inside them.
@@ -47,6 +48,8 @@ struct Datagram {
   uint8_t frame_count = 0;
   // classify; counted down when frames leave:
   uint16_t frames_kept = 0;
+  // Its place in the burst when it arrived; written for observers only.
+  uint8_t arrival = 0;
 };
 
 struct Frame {
@@ -79,11 +82,56 @@ class Burst {
   unsigned frame_count = 0;
   TimeNs now_ns = 0;
 
+  // Who is told what happens to the burst; null: nobody. Set by the burst's owner while it is
+  // empty.
+  void observe(Observer* observer) noexcept { observer_ = observer; }
+  Observer* observer() const noexcept { return observer_; }
+
   // Removes datagrams for which `judge(datagram)` names a reason (Drop::count_ keeps them), counts
   // them (but for handed_over), frees their mbufs, and closes the gaps. Only before frames refer to
   // them.
   template <typename Judge>
   void filter_datagrams(Judge&& judge) {
+    if (observer_ == nullptr) [[likely]]
+      return keep_datagrams(judge);
+    keep_datagrams([&](Datagram& datagram) {
+      const Drop reason = judge(datagram);
+      if (reason != Drop::count_ && reason != handed_over) {
+        observer_->dropped(*this, datagram, reason);
+      }
+      return reason;
+    });
+  }
+
+  // The same for frames, by index: `judge(i)`; frames keep their order.
+  template <typename Judge>
+  void filter_frames(Judge&& judge) {
+    if (observer_ == nullptr) [[likely]]
+      return keep_frames(judge);
+    keep_frames([&](unsigned i) {
+      const Drop reason = judge(i);
+      if (reason != Drop::count_) observer_->dropped(*this, frames[i], reason);
+      return reason;
+    });
+  }
+
+  void count(Drop reason, uint64_t by = 1) noexcept { drops_.add(reason, by); }
+  // Counts what is left of a datagram behind its last good frame, as one.
+  void drop_rest(const Datagram& datagram, Drop reason) noexcept {
+    drops_.add(reason);
+    if (observer_ != nullptr) observer_->dropped(*this, datagram, reason);
+  }
+
+  // Gives back the burst's reference to every datagram; the burst is empty afterwards.
+  void release() noexcept {
+    for (unsigned i = 0; i < datagram_count; ++i) rte_pktmbuf_free(datagrams[i].mbuf);
+    datagram_count = 0;
+    frame_count = 0;
+  }
+
+ private:
+  template <typename Judge>
+  void keep_datagrams(Judge&& judge) {
     unsigned kept = 0;
     for (unsigned i = 0; i < datagram_count; ++i) {
       const Drop reason = judge(datagrams[i]);
@@ -98,9 +146,8 @@ class Burst {
     datagram_count = kept;
   }
 
-  // The same for frames, by index: `judge(i)`; frames keep their order.
   template <typename Judge>
-  void filter_frames(Judge&& judge) {
+  void keep_frames(Judge&& judge) {
     unsigned kept = 0;
     unsigned dropped = 0;
     for (unsigned i = 0; i < frame_count; ++i) {
@@ -118,17 +165,8 @@ class Burst {
     frame_count = kept;
   }
 
-  void count(Drop reason, uint64_t by = 1) noexcept { drops_.add(reason, by); }
-
-  // Gives back the burst's reference to every datagram; the burst is empty afterwards.
-  void release() noexcept {
-    for (unsigned i = 0; i < datagram_count; ++i) rte_pktmbuf_free(datagrams[i].mbuf);
-    datagram_count = 0;
-    frame_count = 0;
-  }
-
- private:
   Drops& drops_;
+  Observer* observer_ = nullptr;
 };
 
 }  // namespace chaincast::stage
