@@ -14,6 +14,10 @@
 
 // The operations table: each operation is declared once and has several faces (command line,
 // Unix socket, REST, generated reference). Handlers run on the node's control thread.
+namespace chaincast::manual {
+class Page;
+}
+
 namespace chaincast::ops {
 
 using Json = nlohmann::ordered_json;
@@ -21,14 +25,15 @@ using Json = nlohmann::ordered_json;
 enum class Access { read, write };
 
 enum class ArgumentType {
-  word,    // one token
-  text,    // rest of the line
-  number,  // unsigned, min..max, with `unit`
-  choice,  // one of `choices`
-  port,    // port id, name, or `all` where `allows_all`
-  peer,    // peer name or `all`
-  stream,  // stream name or `all`
-  file,    // path
+  word,     // one token
+  text,     // rest of the line
+  command,  // rest of the line: a command of the table
+  number,   // unsigned, min..max, with `unit`
+  choice,   // one of `choices`
+  port,     // port id, name, or `all` where `allows_all`
+  peer,     // peer name or `all`
+  stream,   // stream name or `all`
+  file,     // path
 };
 
 struct Argument {
@@ -76,6 +81,8 @@ struct Operation {
   Access access = Access::read;
   std::string help;  // one line
   std::function<Reply(const Arguments&)> handler;
+  // What the reply looks like (schema.hpp). Null: not declared; every `show` declares it.
+  Json schema = nullptr;
 };
 
 // An ordered table. Registration order is help order. Owner: the node; control thread only.
@@ -97,13 +104,17 @@ class Table {
   // match, then the handler.
   Reply run(std::string_view line) const;
   // What may follow `line` (its last token may be incomplete). `values` yields live names for
-  // port, peer and stream arguments.
-  using Values = std::function<std::vector<std::string>(ArgumentType)>;
+  // port, peer and stream arguments, and files that begin with `prefix`, which others may ignore.
+  using Values = std::function<std::vector<std::string>(ArgumentType, std::string_view prefix)>;
   std::vector<std::string> complete(std::string_view line, const Values& values) const;
   // docs/commands.md.
   std::string reference_markdown() const;
+  // Every operation as items of a manual page, by section.
+  void describe_in(manual::Page& page) const;
   // The table itself: paths, arguments, access, help.
   Json describe() const;
+  // The documents of schema.hpp by path, of operations that declare one, and that of errors.
+  Json schemas() const;
 
  private:
   std::vector<Operation> operations_;
@@ -112,5 +123,9 @@ class Table {
 // Adds `help [TOPIC]`: the sections, or the commands of one section, of `all`, or those whose path
 // starts with TOPIC. The handler refers to `table`, which must neither move nor die before it.
 void add_help(Table& table);
+// Adds `show schema COMMAND`, under the same terms.
+void add_schema(Table& table);
+// Adds `watch SECONDS COMMAND`. Consoles with a terminal run it themselves (cli/watch.hpp).
+void add_watch(Table& table);
 
 }  // namespace chaincast::ops

@@ -16,6 +16,10 @@ bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+bool takes_rest(const Argument& argument) {
+  return argument.type == ArgumentType::text || argument.type == ArgumentType::command;
+}
+
 std::string heading(const Argument& argument) {
   std::string out = argument.name;
   std::transform(out.begin(), out.end(), out.begin(),
@@ -23,12 +27,15 @@ std::string heading(const Argument& argument) {
   return out;
 }
 
+// More choices than fit a line are listed below the usage only.
+constexpr size_t shape_choices_max = 60;
+
 std::string shape(const Argument& argument) {
   std::string value = heading(argument);
-  if (argument.type == ArgumentType::choice)
-    value = fmt::format("{}", fmt::join(argument.choices, "|"));
+  const std::string choices = fmt::format("{}", fmt::join(argument.choices, "|"));
+  if (!choices.empty() && choices.size() <= shape_choices_max) value = choices;
   if (argument.allows_all) value += "|all";
-  if (argument.type == ArgumentType::text) value += "...";
+  if (takes_rest(argument)) value += "...";
   if (!argument.keyword.empty()) value = argument.keyword + " " + value;
   return argument.optional ? "[" + value + "]" : value;
 }
@@ -146,7 +153,7 @@ std::optional<size_t> Binder::open_keyword(std::string_view word) const {
 Status Binder::store(size_t index, const Token& token, size_t position, std::string_view rest) {
   const Argument& argument = operation_.arguments[index];
   bound_[index] = true;
-  if (argument.type == ArgumentType::text) {
+  if (takes_rest(argument)) {
     while (!rest.empty() && is_blank(rest.back())) rest.remove_suffix(1);
     arguments_.set(argument.name, std::string(rest));
     complete_ = true;

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 
+#include "manual/manual.hpp"
 #include "ops/nearest.hpp"
 #include "ops/ops.hpp"
 #include "ops/parse.hpp"
+#include "ops/schema.hpp"
 
 namespace chaincast::ops {
 
@@ -18,6 +20,8 @@ const char* type_name(ArgumentType type) {
       return "word";
     case ArgumentType::text:
       return "text";
+    case ArgumentType::command:
+      return "command";
     case ArgumentType::number:
       return "number";
     case ArgumentType::choice:
@@ -96,6 +100,11 @@ Json describe_argument(const Argument& argument) {
   return out;
 }
 
+std::string capitalized(std::string text) {
+  if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 32);
+  return text;
+}
+
 std::string escaped(std::string text) {
   for (size_t i = text.find('|'); i != std::string::npos; i = text.find('|', i + 2)) {
     text.insert(i, 1, '\\');
@@ -109,13 +118,82 @@ void add_help(Table& table) {
   Operation operation;
   operation.path = "help";
   operation.section = "control";
-  operation.arguments = {optional(
-      argument("topic", ArgumentType::text, "a section, the first words of a command, or `all`"))};
+  operation.arguments = {optional(argument("topic", ArgumentType::command,
+                                           "a section, the first words of a command, or `all`"))};
   operation.help = "list the sections, or the commands of one";
   operation.handler = [&table](const Arguments& arguments) {
     return help(table, arguments.text("topic"));
   };
   table.add(std::move(operation));
+}
+
+void add_schema(Table& table) {
+  Operation operation;
+  operation.path = "show schema";
+  operation.section = "display";
+  operation.arguments = {
+      argument("command", ArgumentType::command, "a command, without its values")};
+  operation.help = "JSON Schema of what a command replies";
+  operation.handler = [&table](const Arguments& arguments) -> Reply {
+    const std::string path = arguments.text("command");
+    std::vector<std::string> known;
+    for (const Operation& one : table.operations()) {
+      if (one.schema.is_null()) continue;
+      if (one.path == path) return schema::document(one);
+      known.push_back(one.path);
+    }
+    return error(ErrorCode::not_found,
+                 fmt::format("show schema: '{}' has none{}", path, suggestion(path, known)));
+  };
+  operation.schema = Json{{"$ref", "https://json-schema.org/draft/2020-12/schema"}};
+  table.add(std::move(operation));
+}
+
+void add_watch(Table& table) {
+  Operation operation;
+  operation.path = "watch";
+  operation.section = "control";
+  Argument seconds = argument("seconds", ArgumentType::number, "between two runs");
+  seconds.min = 1;
+  seconds.max = 3600;
+  seconds.unit = std::string("s");
+  operation.arguments = {seconds,
+                         argument("command", ArgumentType::command, "what to run each time")};
+  operation.help = "Repeat a command until a key is pressed";
+  operation.handler = [](const Arguments&) -> Reply {
+    return error(ErrorCode::unsupported,
+                 "watch: runs at a prompt on a terminal, or as `chaincastctl watch`");
+  };
+  table.add(std::move(operation));
+}
+
+Json Table::schemas() const {
+  Json out = Json::object();
+  for (const Operation& operation : operations_) {
+    if (!operation.schema.is_null()) out[operation.path] = schema::document(operation);
+  }
+  out["error"] = schema::error_document();
+  return out;
+}
+
+void Table::describe_in(manual::Page& page) const {
+  for (const std::string& section : sections_of(*this)) {
+    page.section(section);
+    for (const Operation& operation : operations_) {
+      if (operation.section != section) continue;
+      page.subsection(usage(operation));
+      page.paragraph(fmt::format("{}. {}", capitalized(operation.help),
+                                 operation.access == Access::read ? "Reads only."
+                                                                  : "Changes the "
+                                                                    "node."));
+      for (const Argument& argument : operation.arguments) {
+        const std::string name = argument.keyword.empty() ? argument.name : argument.keyword;
+        const std::string values = constraint(argument);
+        page.item(name, fmt::format("{}{}", argument.help,
+                                    values.empty() ? "" : fmt::format(" ({})", values)));
+      }
+    }
+  }
 }
 
 std::string Table::reference_markdown() const {

@@ -62,7 +62,7 @@ const Operation* longest_match(const std::vector<Operation>& operations,
   return best;
 }
 
-void add_candidates(const Binder& binder, const Table::Values& values,
+void add_candidates(const Binder& binder, const Table::Values& values, std::string_view prefix,
                     std::vector<std::string>& out) {
   for (const Argument* argument : binder.expected()) {
     if (!argument->keyword.empty() && !binder.value_expected()) {
@@ -73,10 +73,15 @@ void add_candidates(const Binder& binder, const Table::Values& values,
     if (argument->type == ArgumentType::choice) {
       out.insert(out.end(), argument->choices.begin(), argument->choices.end());
     } else if (values) {
-      const auto live = values(argument->type);
+      const auto live = values(argument->type, prefix);
       out.insert(out.end(), live.begin(), live.end());
     }
   }
+}
+
+bool expects_command(const Binder& binder) {
+  const auto expected = binder.expected();
+  return expected.size() == 1 && expected.front()->type == ArgumentType::command;
 }
 
 }  // namespace
@@ -161,9 +166,19 @@ std::vector<std::string> Table::complete(std::string_view line, const Values& va
     Binder binder(*operation);
     bool fits = true;
     for (size_t i = words; i < tokens->size() && fits && !binder.complete(); ++i) {
+      if (expects_command(binder)) return complete(line.substr((*tokens)[i].offset), values);
       fits = binder.feed((*tokens)[i], i + 1, line.substr((*tokens)[i].offset)).ok();
     }
-    if (fits) add_candidates(binder, values, out);
+    if (fits && expects_command(binder)) {
+      // The first word of a command within a command.
+      for (const Operation& one : operations_) {
+        out.push_back(path_words(one).front());
+        if (operation->path == "help") out.push_back(one.section);
+      }
+      if (operation->path == "help") out.emplace_back("all");
+    } else if (fits) {
+      add_candidates(binder, values, prefix, out);
+    }
   }
   std::erase_if(out, [&](const std::string& word) { return !word.starts_with(prefix); });
   sort_unique(out);

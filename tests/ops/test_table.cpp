@@ -5,6 +5,7 @@
 #include "ops/nearest.hpp"
 #include "ops/ops.hpp"
 #include "ops/parse.hpp"
+#include "ops/schema.hpp"
 
 namespace chaincast::ops {
 namespace {
@@ -93,10 +94,11 @@ class TableTest : public testing::Test {
     return reply.ok() ? reply->dump() : "";
   }
   std::vector<std::string> complete(std::string_view line) {
-    return table_.complete(line, [](ArgumentType type) -> std::vector<std::string> {
-      if (type == ArgumentType::port) return {"fabric0", "lan"};
-      return {};
-    });
+    return table_.complete(line,
+                           [](ArgumentType type, std::string_view) -> std::vector<std::string> {
+                             if (type == ArgumentType::port) return {"fabric0", "lan"};
+                             return {};
+                           });
   }
 
   Table table_;
@@ -188,6 +190,9 @@ TEST_F(TableTest, CompletionFollowsTheGrammar) {
   EXPECT_THAT(complete("add peer b c rate "), IsEmpty());
   EXPECT_THAT(complete("show nothing "), IsEmpty());
   EXPECT_THAT(complete("set idle nonsense "), IsEmpty());
+  // A command within a command.
+  EXPECT_THAT(complete("help port con"), ElementsAre("config"));
+  EXPECT_THAT(complete("help dis"), ElementsAre("display"));
 }
 
 // Whatever completes one word at a time must parse: completion and matching share the binder.
@@ -197,6 +202,7 @@ TEST_F(TableTest, EveryCompletedLineOfKnownWordsMatches) {
   for (int depth = 0; depth < 6 && !open.empty(); ++depth) {
     std::vector<std::string> next;
     for (const std::string& line : open) {
+      if (line == "help ") continue;  // what follows is any command again
       for (const std::string& candidate : complete(line)) next.push_back(line + candidate + " ");
     }
     for (const std::string& line : next) matched += table_.match(line).ok();
@@ -224,6 +230,25 @@ TEST_F(TableTest, ReferenceAndDescriptionHoldEveryOperation) {
     EXPECT_THAT(reference, HasSubstr("### `" + usage(known) + "`"));
   }
   EXPECT_THAT(reference, HasSubstr("| `rate` | number | 1..400000 Mbit/s |"));
+}
+
+TEST_F(TableTest, SchemasAreThoseThatOperationsDeclare) {
+  Operation declared = operation("show numbers", {});
+  declared.schema = schema::rows(
+      "numbers",
+      schema::object({{"n", schema::count()}, {"of", schema::nullable(schema::text()), false}}));
+  table_.add(std::move(declared));
+  add_schema(table_);
+  const Json document = Json::parse(success("show schema show numbers"));
+  EXPECT_EQ(document["$schema"], "https://json-schema.org/draft/2020-12/schema");
+  EXPECT_EQ(document["title"], "show numbers");
+  const Json& row = document["properties"]["numbers"]["items"];
+  EXPECT_EQ(row["required"], Json::array({"n"}));
+  EXPECT_EQ(row["additionalProperties"], false);
+  EXPECT_EQ(row["properties"]["of"]["anyOf"].size(), 2u);
+  EXPECT_THAT(failure("show schema show number"), HasSubstr("did you mean 'show numbers'?"));
+  EXPECT_THAT(failure("show schema stop"), HasSubstr("has none"));
+  EXPECT_EQ(table_.schemas().size(), 3u) << "numbers, schema itself, error";
 }
 
 TEST_F(TableTest, ADuplicatePathIsABrokenInvariant) {
