@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "worker/worker.hpp"
 
-#include <rte_lcore.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,24 +25,17 @@ Worker::~Worker() {
   stop();
 }
 
-Status Worker::start(const base::ThreadStarter& threads, int cpu) {
-  CC_ASSERT(!thread_.joinable());
+Status Worker::start(Threads& threads, int cpu) {
+  CC_ASSERT(run_ == nullptr);
   cpu_ = cpu;
-  auto body = [this](std::stop_token stop) { run(stop); };
-  if (cpu < 0) {
-    thread_ = threads.start(name_, body);
-    return {};
-  }
-  auto started = threads.start_pinned(name_, cpu, body);
+  auto started = threads.start(name_, cpu, [this](std::stop_token stop) { run(stop); });
   if (!started) return started.error();
-  thread_ = std::move(started).value();
+  run_ = std::move(started).value();
   return {};
 }
 
 void Worker::stop() {
-  if (!thread_.joinable()) return;
-  thread_.request_stop();
-  thread_.join();
+  run_.reset();
 }
 
 unsigned Worker::step(TimeNs now_ns) noexcept {
@@ -76,7 +68,6 @@ void Worker::rest(TimeNs idle_ns) noexcept {
 void Worker::run(std::stop_token stop) noexcept {
   // Without this a 1 us sleep takes about 60 us (default timer slack).
   prctl(PR_SET_TIMERSLACK, 1);
-  rte_thread_register();
   thread_id_.store(gettid(), std::memory_order_release);
   MonotonicClock clock;
   {
@@ -101,7 +92,6 @@ void Worker::run(std::stop_token stop) noexcept {
     }
   }
   thread_id_.store(0, std::memory_order_release);
-  rte_thread_unregister();
 }
 
 }  // namespace chaincast::worker

@@ -9,8 +9,8 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
-#include "base/thread.hpp"
 #include "stats/counter.hpp"
+#include "worker/threads.hpp"
 
 // One poll-mode worker: polls its task, runs the housekeeping tick, sleeps when idle.
 namespace chaincast::worker {
@@ -48,10 +48,9 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Starts the thread, pinned to `cpu` (or on the saved affinity if cpu < 0), registers it with
-  // DPDK (for mempool caches) and with RCU. Fails if the cpu is not allowed.
-  Status start(const base::ThreadStarter& threads, int cpu);
-  // Asks the thread to end and waits for it. Idempotent.
+  // Starts on a thread of `threads`, as Threads::start says, and registers it with RCU.
+  Status start(Threads& threads, int cpu);
+  // Asks it to end and waits for that. Idempotent.
   void stop();
 
   // One turn and, when due, one tick, on the calling thread (must be an rcu::Reader or single).
@@ -77,7 +76,7 @@ class Worker {
   WorkerCounters counters_;
   unsigned turns_since_tick_ = 0;
   TimeNs last_tick_ns_ = 0;
-  std::jthread thread_;
+  std::unique_ptr<Run> run_;
 };
 
 }  // namespace chaincast::worker

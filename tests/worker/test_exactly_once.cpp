@@ -190,7 +190,7 @@ class World {
     Reel reel(chunks);
     const Seq first = origin_.next_seq;
     for (auto& offer : offers_) offer->start(&reel, first, times);
-    for (auto& worker : workers_) ASSERT_TRUE(worker->start(ensure_eal(), -1).ok());
+    for (auto& worker : workers_) ASSERT_TRUE(worker->start(*threads_, -1).ok());
     while (!reel.is_played()) {
       if (!reel.make_one(origin_, *rig_.engine)) std::this_thread::yield();
     }
@@ -252,6 +252,7 @@ class World {
   dedup::Window& window_;
   std::vector<std::unique_ptr<Ledger>> ledgers_;
   std::vector<std::unique_ptr<Offer>> offers_;
+  std::unique_ptr<worker::Threads> threads_ = worker::make_registered_threads(ensure_eal());
   std::vector<std::unique_ptr<worker::Worker>> workers_;
 };
 

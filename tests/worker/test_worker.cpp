@@ -46,12 +46,13 @@ TEST(Worker, CountsOnlyBusyTurnsAsBusy) {
 }
 
 TEST(Worker, RunsOnItsCpuAloneAndStops) {
-  const base::ThreadStarter& threads = test::ensure_eal();
+  const base::ThreadStarter& starter = test::ensure_eal();
+  const auto threads = make_registered_threads(starter);
   int cpu = 0;
-  while (!CPU_ISSET(static_cast<size_t>(cpu), &threads.saved_affinity())) ++cpu;
+  while (!CPU_ISSET(static_cast<size_t>(cpu), &starter.saved_affinity())) ++cpu;
   CountingTask task;
   Worker worker("w", task, Idle::sleep);
-  ASSERT_TRUE(worker.start(threads, cpu).ok());
+  ASSERT_TRUE(worker.start(*threads, cpu).ok());
   while (worker.thread_id() == 0 || task.ticks.load() == 0) sched_yield();
   cpu_set_t allowed;
   ASSERT_EQ(sched_getaffinity(worker.thread_id(), sizeof allowed, &allowed), 0);
@@ -67,7 +68,8 @@ TEST(Worker, RunsOnItsCpuAloneAndStops) {
 TEST(Worker, RefusesACpuThatTheProcessMayNotUse) {
   CountingTask task;
   Worker worker("w", task, Idle::sleep);
-  EXPECT_FALSE(worker.start(test::ensure_eal(), 4000).ok());
+  const auto threads = make_registered_threads(test::ensure_eal());
+  EXPECT_FALSE(worker.start(*threads, 4000).ok());
 }
 
 }  // namespace
