@@ -50,7 +50,7 @@ void settle(Outgoing& datagram) noexcept {
   datagram.payload = nullptr;
 }
 
-// Two smallest limits are enough: a group excludes at most one peer.
+// Two smallest limits are enough where a group excludes at most one peer, its source.
 struct Bundler::Audience {
   unsigned receivers = 0;
   unsigned sharing = 0;  // of these, on ports that take chained buffers
@@ -89,6 +89,17 @@ struct Bundler::Audience {
     sharing -= peers.peers[at].shared_segments ? 1u : 0u;
     if (at == survey.smallest_at) bytes_max = survey.second;
   }
+
+  // Of a group whose stream some peers refused.
+  Audience(const PeerSnapshot& peers, const stream::PeerSet& refused_by, uint32_t source) noexcept
+      : bytes_max(~0u) {
+    for (const Peer& peer : peers.peers) {
+      if (peer.peer == source || refused_by.contains(peer.peer)) continue;
+      ++receivers;
+      sharing += peer.shared_segments ? 1u : 0u;
+      bytes_max = std::min<unsigned>(bytes_max, peer.datagram_bytes_max);
+    }
+  }
 };
 
 struct Bundler::Run {
@@ -104,12 +115,26 @@ void Bundler::pack(const stage::Burst& burst, const PeerSnapshot& peers) noexcep
   CC_ASSERT(count_ == 0);
   CC_ASSERT(burst.frame_count <= stage::frames_max);
   const Audience::Survey survey = Audience::survey(peers);
+  look_up_refusals(burst);
   survey_datagrams(burst);
   const unsigned groups = sort_frames(burst);
   for (unsigned g = 0; g < groups; ++g) {
-    const Audience audience(peers, survey, groups_[g].source);
-    if (audience.receivers > 0) pack_group(burst, groups_[g], audience);
-    if (groups_[g].is_priority) priority_count_ = count_;
+    const Group& group = groups_[g];
+    const Audience audience = group.refused_by == nullptr
+                                  ? Audience(peers, survey, group.source)
+                                  : Audience(peers, *group.refused_by, group.source);
+    if (audience.receivers > 0) pack_group(burst, group, audience);
+    if (group.is_priority) priority_count_ = count_;
+  }
+}
+
+// Once per frame: control may publish another set while the burst is packed.
+void Bundler::look_up_refusals(const stage::Burst& burst) noexcept {
+  any_refusal_ = false;
+  for (unsigned i = 0; i < burst.frame_count; ++i) {
+    const stream::Stream* const stream = burst.frames[i].stream;
+    refusals_[i] = stream == nullptr ? nullptr : stream->refused_by.read();
+    any_refusal_ = any_refusal_ || refusals_[i] != nullptr;
   }
 }
 
@@ -128,10 +153,11 @@ void Bundler::survey_datagrams(const stage::Burst& burst) noexcept {
     Kept& kept = kept_[frame.datagram];
     if (kept.count == 0) {
       kept.is_priority = frame.is_priority;
+      kept.refused_by = refusals_[i];
     } else {
       kept.is_adjacent = kept.is_adjacent && frame.bytes == kept.end;
-      kept.is_one_run =
-          kept.is_one_run && frame.datagram == previous && frame.is_priority == kept.is_priority;
+      kept.is_one_run = kept.is_one_run && frame.datagram == previous &&
+                        frame.is_priority == kept.is_priority && refusals_[i] == kept.refused_by;
     }
     kept.end = frame.bytes + frame.length;
     kept.bytes += frame.length;
@@ -158,7 +184,7 @@ unsigned Bundler::sort_frames(const stage::Burst& burst) noexcept {
     if (s == source_count) sources[source_count++] = key;
     source_of[d] = static_cast<uint8_t>(s);
   }
-  std::array<uint16_t, groups_max + 1> start{};
+  std::array<uint16_t, keys_max + 1> start{};
   const auto key_of = [&](const stage::Frame& frame) {
     return (frame.is_priority ? 0 : source_count) + source_of[frame.datagram];
   };
@@ -168,7 +194,7 @@ unsigned Bundler::sort_frames(const stage::Burst& burst) noexcept {
   }
   const unsigned keys = 2 * source_count;
   for (unsigned k = 0; k < keys; ++k) start[k + 1] = static_cast<uint16_t>(start[k + 1] + start[k]);
-  std::array<uint16_t, groups_max + 1> next = start;
+  std::array<uint16_t, keys_max + 1> next = start;
   for (unsigned i = 0; i < burst.frame_count; ++i) {
     order_[next[key_of(burst.frames[i])]++] = static_cast<uint8_t>(i);
   }
@@ -177,7 +203,35 @@ unsigned Bundler::sort_frames(const stage::Burst& burst) noexcept {
     if (start[k + 1] == start[k]) continue;
     groups_[groups++] = {static_cast<uint32_t>(sources[k % source_count]),
                          k < source_count,
+                         nullptr,
                          {order_.data() + start[k], size_t{start[k + 1]} - start[k]}};
+    if (any_refusal_) groups = split_by_refusals(groups_[groups - 1], groups - 1);
+  }
+  return groups;
+}
+
+// The group's frames, stable, with one group per set from place `groups` on. A set is one stream's,
+// so that there are as many passes as streams that were refused.
+unsigned Bundler::split_by_refusals(Group group, unsigned groups) noexcept {
+  uint8_t* const begin = order_.data() + (group.frames.data() - order_.data());
+  uint8_t* const end = begin + group.frames.size();
+  std::array<uint8_t, stage::frames_max> others;
+  for (uint8_t* at = begin; at < end;) {
+    const stream::PeerSet* const wanted = refusals_[*at];
+    uint8_t* kept = at;
+    unsigned other_count = 0;
+    for (const uint8_t* from = at; from < end; ++from) {
+      if (refusals_[*from] == wanted) {
+        *kept++ = *from;
+      } else {
+        others[other_count++] = *from;
+      }
+    }
+    std::copy_n(others.begin(), other_count, kept);
+    group.refused_by = wanted;
+    group.frames = {at, static_cast<size_t>(kept - at)};
+    groups_[groups++] = group;
+    at = kept;
   }
   return groups;
 }
@@ -257,7 +311,9 @@ void Bundler::emit(const stage::Burst& burst, const Audience& audience,
     out.tag_xor ^= wire::tag_words_xor(frame.bytes + wire::frame_offset_tag);
   }
   const stage::Frame& first = burst.frames[frames[0]];
+  out.indices = frames.data();
   out.source = burst.datagrams[first.datagram].peer;
+  out.refused_by = refusals_[frames[0]];
   out.bytes = static_cast<uint16_t>(bytes);
   out.frames = static_cast<uint16_t>(frames.size());
   out.hop_word =

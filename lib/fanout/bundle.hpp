@@ -10,6 +10,7 @@
 
 #include "fanout/peers.hpp"
 #include "stage/burst.hpp"
+#include "stream/stream.hpp"
 
 // Packs the kept frames of a burst into datagrams, once for all their receivers.
 namespace chaincast::fanout {
@@ -18,7 +19,9 @@ namespace chaincast::fanout {
 struct Outgoing {
   rte_mbuf* payload = nullptr;           // its data are the frames; null where `drop` is set
   const uint8_t* frames_data = nullptr;  // the same bytes
+  const uint8_t* indices = nullptr;      // of the frames in the burst; null where control made it
   uint32_t source = stage::no_peer;      // gets no copy
+  const stream::PeerSet* refused_by = nullptr;  // nor do these; null: none
   uint32_t tag_xor = 0;
   uint32_t hop_word = 0;     // first_hop_word() to be sent
   uint32_t sum = 0;          // payload_sum() of the frames, where has_sum
@@ -37,12 +40,12 @@ Outgoing adopt(rte_mbuf* mbuf) noexcept;
 // Gives back the references that no copy took.
 void settle(Outgoing& datagram) noexcept;
 
-// Frames of one source peer and one class form a group; groups do not mix, because their receivers
-// differ. A received datagram travels on in its own buffer if all its kept frames are adjacent and
-// nothing else would fit behind them; everything else is copied together, in order, up to the
-// smallest datagram_bytes_max of the group's receivers (a frame above that travels alone, for those
-// whose path carries it). A buffer that somebody else holds too is copied, since its data pointer
-// and headroom are not ours.
+// Frames of one source peer, one class and one set of peers that refused their stream form a group;
+// groups do not mix, because their receivers differ. A received datagram travels on in its own
+// buffer if all its kept frames are adjacent and nothing else would fit behind them; everything
+// else is copied together, in order, up to the smallest datagram_bytes_max of the group's receivers
+// (a frame above that travels alone, for those whose path carries it). A buffer that somebody else
+// holds too is copied, since its data pointer and headroom are not ours.
 //
 // References are taken once per datagram, for all copies that may share it. Thread: one worker.
 // Cost: about 3 ns a frame, and a copy of the bytes where frames are packed anew.
@@ -65,6 +68,7 @@ class Bundler {
   struct Group {
     uint32_t source = 0;
     bool is_priority = false;
+    const stream::PeerSet* refused_by = nullptr;
     std::span<const uint8_t> frames;  // indices into the burst
   };
   // A datagram's kept frames.
@@ -73,13 +77,16 @@ class Bundler {
     unsigned count = 0;
     unsigned bytes = 0;
     bool is_priority = false;
+    const stream::PeerSet* refused_by = nullptr;
     bool is_adjacent = true;  // nothing lies between them
-    bool is_one_run = true;   // they are of one class and follow each other in the burst
+    bool is_one_run = true;   // they are of one group and follow each other in the burst
   };
-  static constexpr unsigned groups_max = 2 * stage::datagrams_max;
+  static constexpr unsigned keys_max = 2 * stage::datagrams_max;  // classes and sources
 
   void survey_datagrams(const stage::Burst& burst) noexcept;
+  void look_up_refusals(const stage::Burst& burst) noexcept;
   unsigned sort_frames(const stage::Burst& burst) noexcept;
+  unsigned split_by_refusals(Group group, unsigned groups) noexcept;
   void pack_group(const stage::Burst& burst, const Group& group, const Audience& audience) noexcept;
   Run run_at(const stage::Burst& burst, std::span<const uint8_t> frames) const noexcept;
   void emit(const stage::Burst& burst, const Audience& audience,
@@ -94,9 +101,11 @@ class Bundler {
   unsigned count_ = 0;
   unsigned priority_count_ = 0;
   std::array<Outgoing, stage::frames_max> outgoing_;
-  std::array<uint8_t, stage::frames_max> order_;  // frame indices, by group
-  std::array<Group, groups_max> groups_;          // priority groups first
-  std::array<Kept, stage::datagrams_max> kept_;   // of each datagram
+  std::array<uint8_t, stage::frames_max> order_;                    // frame indices, by group
+  std::array<Group, stage::frames_max> groups_;                     // priority groups first
+  std::array<const stream::PeerSet*, stage::frames_max> refusals_;  // of each frame's stream
+  bool any_refusal_ = false;
+  std::array<Kept, stage::datagrams_max> kept_;  // of each datagram
 };
 
 }  // namespace chaincast::fanout

@@ -12,4 +12,8 @@ Fanout::Fanout(const FanoutConfig& config) : impl_(std::make_unique<Impl>(config
 
 Fanout::~Fanout() = default;
 
+void Fanout::observe(stage::Observer* observer) noexcept {
+  impl_->outbox.observe(observer);
+}
+
 }  // namespace chaincast::fanout

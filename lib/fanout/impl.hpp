@@ -19,6 +19,7 @@ struct Fanout::Impl {
         copier(c.headers, c.payloads),
         outbox(c.worker, c.tx_inflight_max) {}
 
+  void tell(std::span<Outgoing* const> copies, const Peer& peer, stage::Drop reason) const noexcept;
   void copy_to(const Peer& peer, bool is_priority, std::span<Outgoing> datagrams, TimeNs now_ns,
                Losses& losses) noexcept;
   stage::Drop judge(const Outgoing& out, const Peer& peer, const Exit& exit) const noexcept;
@@ -29,6 +30,7 @@ struct Fanout::Impl {
   Bundler bundler;
   Copier copier;
   Outbox outbox;
+  const stage::Burst* burst = nullptr;  // that is being processed
 };
 
 }  // namespace chaincast::fanout

@@ -37,6 +37,24 @@ Exit Outbox::exit_of(const Peer& peer, bool is_priority) const noexcept {
           has_queue ? peer.tx_queues[index] : static_cast<uint16_t>(worker_)};
 }
 
+// Every packet that leaves this worker leaves here. Returns how many the port took.
+unsigned Outbox::hand_to(port::Port& port, uint16_t queue, const port::Destination& to,
+                         std::span<rte_mbuf*> packets) noexcept {
+  const auto count = static_cast<unsigned>(packets.size());
+  if (observer_ == nullptr) [[likely]]
+    return port.transmit(queue, to, packets.data(), count);
+  unsigned taken = 0;
+  while (taken < count) {
+    const unsigned some = std::min(count - taken, stage::Observer::offer_max);
+    observer_->offered(port, to, packets.subspan(taken, some));
+    const unsigned now = port.transmit(queue, to, packets.data() + taken, some);
+    observer_->taken(now);
+    taken += now;
+    if (now < some) break;
+  }
+  return taken;
+}
+
 void Outbox::send(const Peer& peer, const Exit& exit, bool is_priority,
                   std::span<Outgoing* const> made, rte_mbuf** packets) noexcept {
   PeerQueue& queue = queue_of(peer);
@@ -45,20 +63,23 @@ void Outbox::send(const Peer& peer, const Exit& exit, bool is_priority,
   unsigned taken = 0;
   if (ring.size() == 0 && (is_priority || queue.priority.size() == 0)) {
     const unsigned offered = is_priority ? count : std::min(count, inflight_max_);
-    taken = peer.port->transmit(exit.tx_queue, *exit.to, packets, offered);
+    taken = hand_to(*peer.port, exit.tx_queue, *exit.to, {packets, offered});
     CC_ASSERT(taken <= offered);
     PacketTotals totals;
     for (unsigned i = 0; i < taken; ++i) totals.add(made[i]->frames, made[i]->bytes);
     count_sent(queue, totals);
     sent_ += taken;
+    if (observer_ != nullptr && taken > 0) observer_->sent(peer.peer, taken);
   }
   if (taken == count) return;
-  for (unsigned i = taken; i < count; ++i) ring.push(packets[i], made[i]->frames, made[i]->bytes);
+  for (unsigned i = taken; i < count; ++i) {
+    ring.push(packets[i], made[i]->frames, made[i]->bytes, now_us_);
+  }
   list(*peer.state, queue);
 }
 
 bool Outbox::send_past(port::Port& port, const port::Destination& to, rte_mbuf* packet) noexcept {
-  if (port.transmit(0, to, &packet, 1) == 0) return false;
+  if (hand_to(port, 0, to, {&packet, 1}) == 0) return false;
   ++sent_;
   return true;
 }
@@ -71,8 +92,11 @@ bool Outbox::flush(const Peer& peer, PeerQueue& queue, bool is_priority) noexcep
   while (left > 0 && exit.to != nullptr) {
     const std::span<rte_mbuf*> packets = ring.head(left);
     const auto offered = static_cast<unsigned>(packets.size());
-    const unsigned taken = peer.port->transmit(exit.tx_queue, *exit.to, packets.data(), offered);
+    const unsigned taken = hand_to(*peer.port, exit.tx_queue, *exit.to, packets);
     CC_ASSERT(taken <= offered);
+    for (unsigned i = 0; observer_ != nullptr && i < taken; ++i) {
+      observer_->sent_late(peer.peer, ring.since_us(i));
+    }
     count_sent(queue, ring.pop(taken));
     sent_ += taken;
     left -= taken;

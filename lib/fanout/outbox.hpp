@@ -54,6 +54,10 @@ class Outbox {
   Outbox(unsigned worker, unsigned inflight_max) noexcept
       : worker_(worker), inflight_max_(inflight_max) {}
 
+  void observe(stage::Observer* observer) noexcept { observer_ = observer; }
+  stage::Observer* observer() const noexcept { return observer_; }
+  // The time of what is sent from now on.
+  void set_now(TimeNs now_ns) noexcept { now_us_ = static_cast<uint32_t>(now_ns / ns_per_us); }
   Exit exit_of(const Peer& peer, bool is_priority) const noexcept;
   PeerQueue& queue_of(const Peer& peer) const noexcept { return *peer.state->queues[worker_]; }
 
@@ -72,13 +76,17 @@ class Outbox {
                Losses& losses) noexcept;
 
  private:
+  unsigned hand_to(port::Port& port, uint16_t queue, const port::Destination& to,
+                   std::span<rte_mbuf*> packets) noexcept;
   bool flush(const Peer& peer, PeerQueue& queue, bool is_priority) noexcept;
   void list(PeerState& state, PeerQueue& queue) noexcept;
 
   const unsigned worker_;
   const unsigned inflight_max_;
-  unsigned sent_ = 0;  // packets since the last transmit()
-  unsigned turn_ = 0;  // whose queue is drained first
+  stage::Observer* observer_ = nullptr;
+  uint32_t now_us_ = 0;  // modulo 2^32
+  unsigned sent_ = 0;    // packets since the last transmit()
+  unsigned turn_ = 0;    // whose queue is drained first
   unsigned active_count_ = 0;
   // Twice: peers that left and peers that came between two calls of transmit().
   std::array<PeerState*, 2 * peers_max> active_;

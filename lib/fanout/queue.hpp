@@ -42,14 +42,20 @@ class PacketRing {
   unsigned size() const noexcept { return tail_ - head_; }
   unsigned room() const noexcept { return limit_ - size(); }
   // Only with room().
-  void push(rte_mbuf* packet, uint32_t frames, uint32_t datagram_bytes) noexcept {
+  void push(rte_mbuf* packet, uint32_t frames, uint32_t datagram_bytes,
+            uint32_t since_us = 0) noexcept {
     CC_ASSERT_FRAME(room() > 0);
     packets_[tail_ & mask_] = packet;
-    sizes_[tail_ & mask_] = {static_cast<uint16_t>(datagram_bytes), static_cast<uint16_t>(frames)};
+    sizes_[tail_ & mask_] = {static_cast<uint16_t>(datagram_bytes), static_cast<uint16_t>(frames),
+                             since_us};
     ++tail_;
   }
   // Up to `max` packets at the head that are neighbours in memory (fewer at the wrap).
   std::span<rte_mbuf*> head(unsigned max) noexcept;
+  // What push() was told of the packet that is `ahead` places behind the head.
+  uint32_t since_us(unsigned ahead) const noexcept {
+    return sizes_[(head_ + ahead) & mask_].since_us;
+  }
   // Removes `count` packets from the head, without freeing them.
   PacketTotals pop(unsigned count) noexcept;
   // Frees everything.
@@ -59,6 +65,7 @@ class PacketRing {
   struct Size {
     uint16_t bytes;
     uint16_t frames;
+    uint32_t since_us;
   };
   const unsigned limit_;
   const unsigned mask_;

@@ -24,6 +24,17 @@ uint32_t ip_bytes(const Outgoing& out, const port::Destination& to) noexcept {
 
 }  // namespace
 
+// The observer, if any, of copies of the burst's frames.
+void Fanout::Impl::tell(std::span<Outgoing* const> copies, const Peer& peer,
+                        Drop reason) const noexcept {
+  stage::Observer* const observer = outbox.observer();
+  if (observer == nullptr || burst == nullptr) [[likely]]
+    return;
+  for (const Outgoing* out : copies) {
+    observer->copied(*burst, {out->indices, out->frames}, peer.peer, reason);
+  }
+}
+
 // Why this peer cannot have this datagram, or Drop::count_.
 Drop Fanout::Impl::judge(const Outgoing& out, const Peer& peer, const Exit& exit) const noexcept {
   if (exit.lane == nullptr) return Drop::tx_failed;
@@ -41,6 +52,7 @@ unsigned Fanout::Impl::admit(const Peer& peer, const Exit& exit, bool is_priorit
   size_t count = wanted.size();
   for (const size_t room = queue.ring(is_priority).room(); count > room; --count) {
     losses.add(queue, Drop::queue_full, copies_of(*wanted[count - 1]));
+    tell({&wanted[count - 1], 1}, peer, Drop::queue_full);
   }
   rate::Bucket& bucket = peer.state->bucket;
   if (bucket.rate_bytes_per_s() == 0) return static_cast<unsigned>(count);
@@ -51,6 +63,7 @@ unsigned Fanout::Impl::admit(const Peer& peer, const Exit& exit, bool is_priorit
       wanted[kept++] = wanted[i];
     } else {
       losses.add(queue, Drop::rate, copies_of(*wanted[i]));
+      tell({&wanted[i], 1}, peer, Drop::rate);
     }
   }
   return kept;
@@ -66,11 +79,14 @@ void Fanout::Impl::copy_to(const Peer& peer, bool is_priority, std::span<Outgoin
     for (; next < datagrams.size() && count < wanted.size(); ++next) {
       Outgoing& out = datagrams[next];
       if (out.source == peer.peer) continue;
+      if (out.refused_by != nullptr && out.refused_by->contains(peer.peer)) continue;
       const Drop reason = judge(out, peer, exit);
       if (reason == Drop::count_) {
         wanted[count++] = &out;
       } else {
         losses.add(queue, reason, copies_of(out));
+        Outgoing* const lost = &out;
+        tell({&lost, 1}, peer, reason);
       }
     }
     if (count > 0) count = admit(peer, exit, is_priority, now_ns, {wanted.data(), count}, losses);
@@ -81,6 +97,8 @@ void Fanout::Impl::copy_to(const Peer& peer, bool is_priority, std::span<Outgoin
     for (unsigned i = made; i < count; ++i) {
       losses.add(queue, Drop::no_mbuf, copies_of(*wanted[i]));
     }
+    tell({wanted.data(), made}, peer, Drop::count_);
+    tell({wanted.data() + made, count - made}, peer, Drop::no_mbuf);
     outbox.send(peer, exit, is_priority, {wanted.data(), made}, packets.data());
   }
 }
@@ -89,6 +107,8 @@ void Fanout::process(stage::Burst& burst, const PeerSnapshot& peers) noexcept {
   if (burst.frame_count == 0 || peers.peers.empty()) return;
   CC_ASSERT(peers.peers.size() <= Outbox::peers_max);
   Impl& impl = *impl_;
+  impl.burst = &burst;
+  impl.outbox.set_now(burst.now_ns);
   Losses losses;
   const std::array<rte_mempool*, 2> pools = {impl.config.headers, impl.config.payloads};
   impl.outbox.relieve(burst, pools, losses);
@@ -102,12 +122,14 @@ void Fanout::process(stage::Burst& burst, const PeerSnapshot& peers) noexcept {
     }
   }
   impl.bundler.settle_all();
+  impl.burst = nullptr;
   losses.report([&](Drop reason, uint64_t copies) { burst.count(reason, copies); });
 }
 
 bool Fanout::send_one(const PeerSnapshot& peers, uint32_t peer, rte_mbuf* datagram,
                       uint32_t tag_xor, TimeNs now_ns, stage::Burst::Drops& drops) noexcept {
   CC_ASSERT(impl_->config.worker == 0);
+  impl_->outbox.set_now(now_ns);
   Outgoing out = adopt(datagram);
   out.tag_xor = tag_xor;
   Losses losses;

@@ -8,22 +8,22 @@
 #include "fanout/peers.hpp"
 #include "stage/burst.hpp"
 
-// Stages `fanout` and `tx`: every kept frame goes to every peer but the one it came from.
+// Stages `fanout` and `tx`: every kept frame goes to every peer but the one it came from, and those
+// that refused its stream.
 //
-// fanout groups the burst's frames by (source peer, class); frames of one group are bundled once
-// into datagrams that fit the smallest path of the group's peers (a whole received datagram is
-// passed on without copying), and each datagram is shared by reference between all copies, or
-// copied where a port or its copybreak says so. Per copy: token bucket, queue place, header
-// template, link seq, link check (batched per peer), checksums. tx drains the queues, priority
-// first; what a full port gives back stays in order.
+// fanout groups the burst's frames by (source peer, class, who refused); frames of one group are
+// bundled once into datagrams that fit the smallest path of the group's peers (a whole received
+// datagram is passed on without copying), and each datagram is shared by reference between all
+// copies, or copied where a port or its copybreak says so. Per copy: token bucket, queue place,
+// header template, link seq, link check (batched per peer), checksums. tx drains the queues,
+// priority first; what a full port gives back stays in order.
 //
-// Reads Frame bytes, length, datagram, is_priority; Datagram mbuf, peer, hops. Moves the data
-// pointer of received mbufs and may overwrite what precedes their first kept frame, so nothing may
-// read a received hop header after this stage; frame bytes never change.
-// Drops, in copies of frames (a control message counts as one), both in total and per peer
-// (PeerQueue::drops): too_many_hops, too_big, queue_full, rate, no_mbuf, tx_failed, pool_low,
-// peer_gone. For each peer: frames offered = sent + dropped + queued.
-// Cost, figures and structure: docs/fanout.md.
+// Reads Frame bytes, length, datagram, is_priority, stream; Datagram mbuf, peer, hops. Moves the
+// data pointer of received mbufs and may overwrite what precedes their first kept frame, so nothing
+// may read a received hop header after this stage; frame bytes never change. Drops, in copies of
+// frames (a control message counts as one), both in total and per peer (PeerQueue::drops):
+// too_many_hops, too_big, queue_full, rate, no_mbuf, tx_failed, pool_low, peer_gone. For each peer:
+// frames offered = sent + dropped + queued. Cost, figures and structure: docs/fanout.md.
 namespace chaincast::fanout {
 
 struct FanoutConfig {
@@ -41,6 +41,8 @@ class Fanout {
   explicit Fanout(const FanoutConfig& config);
   ~Fanout();
 
+  // Worker. Who is told what goes to the ports from now on; null: nobody.
+  void observe(stage::Observer* observer) noexcept;
   // Worker. Copies all frames of the burst to their peers: handed to the ports at once as long as
   // they take them (the headers are still in the cache then), queued otherwise.
   void process(stage::Burst& burst, const PeerSnapshot& peers) noexcept;

@@ -63,7 +63,7 @@ class RepairMachine final : public Repair {
         frame_(wire::frame_header_bytes + size_t{descriptor.payload_bytes_max} + 8) {}
 
   void set_neighbours(const std::vector<Neighbour>& neighbours, TimeNs now_ns) override;
-  void set_enabled(bool enabled) override;
+  void configure(const RepairConfig& config) override;
   void on_nack(uint32_t peer, const wire::Nack& nack, TimeNs now_ns, RepairOutput& out) override;
   void on_pending(uint32_t peer, const wire::Pending& pending, TimeNs now_ns) override;
   void on_tip(uint32_t peer, const wire::Tip& tip, TimeNs now_ns, RepairOutput& out) override;
@@ -79,6 +79,9 @@ class RepairMachine final : public Repair {
   void send_tip(Peer& peer, TimeNs now_ns, RepairOutput& out);
   void send_tips(TimeNs now_ns, RepairOutput& out);
   TimeNs tips_due_ns() const;
+  uint64_t gaps() const {
+    return receiver_.counters().gap_frames + receiver_.counters().contradictions;
+  }
   void ask_for_start(TimeNs now_ns, RepairOutput& out);
   void try_start(TimeNs now_ns);
   void collect_wanted();
@@ -102,6 +105,8 @@ class RepairMachine final : public Repair {
   std::vector<Missing> wanted_;  // of this tick, ascending
   std::vector<Answer> answers_;
   Bytes frame_;
+  uint64_t gaps_seen_ = 0;         // when was looked for what is missing
+  bool has_tail_missing_ = false;  // a tip claims what nobody has sent here
   TimeNs tips_sent_ns_ = 0;
   Seq linked_at_tip_ = 0;
   TimeNs start_asked_ns_ = 0;
@@ -129,9 +134,9 @@ void RepairMachine::set_neighbours(const std::vector<Neighbour>& neighbours, Tim
   peers_ = std::move(next);
 }
 
-void RepairMachine::set_enabled(bool enabled) {
-  config_.enabled = enabled;
-  if (!enabled) asks_.clear();
+void RepairMachine::configure(const RepairConfig& config) {
+  config_ = config;
+  if (!config.enabled) asks_.clear();
 }
 
 // ---- tips and starting ----
@@ -192,6 +197,7 @@ void RepairMachine::on_tip(uint32_t peer, const wire::Tip& tip, TimeNs now_ns, R
   if (known == nullptr) return;
   known->tip = tip;
   if (receiver_.status().anchored) {
+    has_tail_missing_ |= !tip.empty && tip.linked_seq > receiver_.status().highest_seen;
     if (!tip.statement.empty() && tip.statement != receiver_.newest_statement()) {
       receiver_.learn_statement(tip.statement, now_ns);
     }
@@ -291,6 +297,8 @@ bool RepairMachine::add_to_nack(wire::Nack& nack, const Missing& missing) const 
 }
 
 void RepairMachine::ask_for_missing(TimeNs now_ns, RepairOutput& out) {
+  gaps_seen_ = gaps();
+  has_tail_missing_ = false;
   collect_wanted();
   forget_found();
   if (peers_.empty()) return;
@@ -406,6 +414,9 @@ void RepairMachine::tick(TimeNs now_ns, RepairOutput& out) {
 TimeNs RepairMachine::next_timer_ns() const {
   if (peers_.empty()) return time_never;
   if (!receiver_.status().anchored) return start_asked_ns_ + config_.tip_interval_ns;
+  // What is missing waits for its first question, not for a tip.
+  const bool looks = config_.enabled && !is_origin_;
+  if (looks && (has_tail_missing_ || gaps_seen_ != gaps())) return 0;
   TimeNs due = tips_due_ns();
   for (const Peer& peer : peers_) {
     if (peer.tip_is_due) return 0;

@@ -67,8 +67,9 @@ class Repair {
 
   // The links that are up and carry this stream. A new neighbour gets a tip at once.
   virtual void set_neighbours(const std::vector<Neighbour>& neighbours, TimeNs now_ns) = 0;
-  // Off: asks and answers nothing. Tips go on: late starters and statements need them.
-  virtual void set_enabled(bool enabled) = 0;
+  // From the next tick on. Not `enabled`: asks and answers nothing; tips go on, since late starters
+  // and statements need them.
+  virtual void configure(const RepairConfig& config) = 0;
 
   virtual void on_nack(uint32_t peer, const wire::Nack& nack, TimeNs now_ns, RepairOutput& out) = 0;
   virtual void on_pending(uint32_t peer, const wire::Pending& pending, TimeNs now_ns) = 0;

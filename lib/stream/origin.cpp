@@ -2,9 +2,9 @@
 #include "stream/origin.hpp"
 
 #include <algorithm>
-#include <deque>
 
 #include "stream/descriptor.hpp"
+#include "stream/object_queue.hpp"
 #include "wire/frame.hpp"
 #include "wire/object.hpp"
 
@@ -91,7 +91,7 @@ class OriginMachine final : public Origin {
   const std::unique_ptr<crypto::SuiteKey> key_;
   Pace pace_;
 
-  std::deque<Bytes> queue_;
+  ObjectQueue queue_;
   size_t queued_bytes_ = 0;
   size_t cut_at_ = 0;  // bytes of the front object that have left already
   TimeNs waiting_since_ns_ = time_never;
@@ -125,14 +125,14 @@ Result<bool> OriginMachine::publish(ByteSpan object) {
   // An empty object costs its place as well.
   const size_t cost = object.size() + sizeof(Bytes);
   if (!queue_.empty() && queued_bytes_ + cost > origin_queue_bytes_max) return false;
-  queue_.emplace_back(object.begin(), object.end());
+  queue_.push(object);
   queued_bytes_ += cost;
   return true;
 }
 
 void OriginMachine::pop_object() {
   queued_bytes_ -= queue_.front().size() + sizeof(Bytes);
-  queue_.pop_front();
+  queue_.pop();
   cut_at_ = 0;
   waiting_since_ns_ = time_never;
 }
@@ -141,9 +141,9 @@ void OriginMachine::pop_object() {
 size_t OriginMachine::packable() const {
   size_t count = 0;
   size_t bytes = 0;
-  for (const Bytes& object : queue_) {
-    if (!wire::packed_fits(bytes, object.size(), payload_max())) break;
-    bytes += wire::packed_length_bytes + object.size();
+  for (const uint32_t object_bytes : queue_.sizes()) {
+    if (!wire::packed_fits(bytes, object_bytes, payload_max())) break;
+    bytes += wire::packed_length_bytes + object_bytes;
     ++count;
   }
   return count;
@@ -151,7 +151,7 @@ size_t OriginMachine::packable() const {
 
 // True while everything queued fits into one frame and its time to wait has not run out.
 bool OriginMachine::waits_for_more(TimeNs now_ns) {
-  if (pack_wait_ns_ == 0 || cut_at_ != 0 || packable() < queue_.size()) return false;
+  if (pack_wait_ns_ == 0 || cut_at_ != 0 || packable() < queue_.sizes().size()) return false;
   if (waiting_since_ns_ == time_never) waiting_since_ns_ = now_ns;
   return now_ns < waiting_since_ns_ + pack_wait_ns_;
 }
@@ -175,7 +175,7 @@ void OriginMachine::emit_frame(uint8_t kind, const Emit& emit) {
 }
 
 void OriginMachine::emit_cut(const Emit& emit) {
-  const Bytes& object = queue_.front();
+  const ByteSpan object = queue_.front();
   const size_t bytes = std::min(object.size() - cut_at_, payload_max());
   const bool is_first = cut_at_ == 0;
   const auto from = object.begin() + static_cast<ptrdiff_t>(cut_at_);

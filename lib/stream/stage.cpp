@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "stream/stage.hpp"
 
+#include <array>
+
 namespace chaincast::stream {
 
 namespace {
@@ -33,14 +35,12 @@ Drop judge_probe(stage::Frame& frame, WorkerShare& share) noexcept {
   return Drop::count_;
 }
 
-Drop judge_commit(stage::Frame& frame, WorkerShare& share) noexcept {
-  dedup::Window& window = *frame.stream->window;
-  auto result = window.commit(frame.seq, frame.tag48, frame.digest, frame.bytes, frame.length,
-                              frame.is_conflict);
+Drop judge_commit(stage::Frame& frame, dedup::CommitResult result, WorkerShare& share) noexcept {
   if (result.outcome == dedup::Commit::refused && !frame.is_conflict &&
       take_conflict_budget(*frame.stream)) {
     // Probed fresh, but another variant won the slot meanwhile.
-    result = window.commit(frame.seq, frame.tag48, frame.digest, frame.bytes, frame.length, true);
+    result = frame.stream->window->commit(frame.seq, frame.tag48, frame.digest, frame.bytes,
+                                          frame.length, true);
   }
   switch (result.outcome) {
     case dedup::Commit::committed:
@@ -62,6 +62,23 @@ Drop judge_commit(stage::Frame& frame, WorkerShare& share) noexcept {
   return Drop::conflict;
 }
 
+// Neighbours of one stream are committed together.
+void commit_runs(const stage::Burst& burst, dedup::CommitResult* results) noexcept {
+  std::array<dedup::Arrival, stage::datagrams_max> run;
+  for (unsigned first = 0; first < burst.frame_count;) {
+    Stream* const stream = burst.frames[first].stream;
+    unsigned count = 0;
+    for (unsigned i = first; i < burst.frame_count && count < run.size(); ++i) {
+      const stage::Frame& frame = burst.frames[i];
+      if (frame.stream != stream) break;
+      run[count++] = {frame.seq,   frame.tag48,  &frame.digest,
+                      frame.bytes, frame.length, frame.is_conflict};
+    }
+    stream->window->commit({run.data(), count}, results + first);
+    first += count;
+  }
+}
+
 }  // namespace
 
 void probe(stage::Burst& burst) noexcept {
@@ -75,13 +92,15 @@ void probe(stage::Burst& burst) noexcept {
 }
 
 void commit(stage::Burst& burst) noexcept {
+  std::array<dedup::CommitResult, stage::frames_max> results;
+  commit_runs(burst, results.data());
   // Windows to move: neighbouring frames mostly share a stream, so a short list suffices; a stream
   // that does not fit is moved at once.
   std::array<Stream*, 16> touched;
   unsigned touched_count = 0;
   burst.filter_frames([&](unsigned i) {
     stage::Frame& frame = burst.frames[i];
-    const Drop reason = judge_commit(frame, frame.stream->shares[burst.worker]);
+    const Drop reason = judge_commit(frame, results[i], frame.stream->shares[burst.worker]);
     bool listed = false;
     for (unsigned t = touched_count; t-- > 0 && !listed;) listed = touched[t] == frame.stream;
     if (!listed) {

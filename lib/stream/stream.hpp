@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "crypto/crypto.hpp"
@@ -29,6 +31,14 @@ struct alignas(64) WorkerShare {
   stats::Counter hops_max;
 };
 
+// Peers by number, in ascending order. Immutable once published.
+struct PeerSet {
+  std::vector<uint32_t> peers;
+  bool contains(uint32_t peer) const noexcept {
+    return std::binary_search(peers.begin(), peers.end(), peer);
+  }
+};
+
 // What workers need of one stream. Made by control from a checked descriptor, found through
 // StreamTable, retired through rcu.
 struct Stream {
@@ -42,6 +52,10 @@ struct Stream {
   bool is_priority = false;  // routes: lane 0, ahead of stream frames
   bool is_own = false;       // this node is the origin
   std::unique_ptr<dedup::Window> window;
+
+  // Peers that get no frames of it: they refused the stream, or their path is too small for it.
+  // Null: all get them. Written by control, read by workers.
+  rcu::Published<PeerSet> refused_by;
 
   // Keys by epoch. Written by control (published with release), read by workers; epochs e and
   // e + 1 may both be valid around a rotation. Old keys are retired through rcu.

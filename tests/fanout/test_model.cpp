@@ -5,7 +5,7 @@
 #include "fanout/world.hpp"
 
 // Random bursts and peer sets against the sentence "every kept frame goes to every peer but the one
-// it came from, once, or is counted".
+// it came from and those that refused its stream, once, or is counted".
 namespace chaincast::test {
 namespace {
 
@@ -53,6 +53,14 @@ void expect_settled(World& world, uint32_t number, Account& account) {
   EXPECT_EQ(queue.drops.read(Drop::no_mbuf), 0u);
 }
 
+std::vector<uint32_t> random_peers(Random& random, unsigned peer_count) {
+  std::vector<uint32_t> peers;
+  for (uint32_t p = 0; p < peer_count; ++p) {
+    if (random.chance(0.4)) peers.push_back(p * 3);
+  }
+  return peers;
+}
+
 void random_burst(World& world, std::map<uint32_t, Account>& accounts) {
   Random& random = world.random;
   const unsigned peer_count = static_cast<unsigned>(world.peers.peers.size());
@@ -65,8 +73,12 @@ void random_burst(World& world, std::map<uint32_t, Account>& accounts) {
     std::vector<TestFrame> frames;
     unsigned bytes = 0;
     for (unsigned f = static_cast<unsigned>(random.below(8)) + 1; f > 0; --f) {
-      frames.push_back(world.frame(
-          static_cast<unsigned>(random.below(random.chance(0.5) ? 90 : 1500)), random.chance(0.1)));
+      const auto payload = static_cast<unsigned>(random.below(random.chance(0.5) ? 90 : 1500));
+      if (random.chance(0.2)) {
+        frames.push_back(world.frame_refused_by(random_peers(random, peer_count), payload));
+      } else {
+        frames.push_back(world.frame(payload, random.chance(0.1)));
+      }
       frames.back().is_kept = random.chance(0.9);
       bytes += static_cast<unsigned>(frames.back().bytes.size());
       if (bytes > 7000) break;
@@ -76,6 +88,9 @@ void random_burst(World& world, std::map<uint32_t, Account>& accounts) {
       if (!frame.is_kept) continue;
       for (const fanout::Peer& peer : world.peers.peers) {
         if (peer.peer == source) continue;
+        if (frame.stream != nullptr && frame.stream->refused_by.read()->contains(peer.peer)) {
+          continue;
+        }
         Account& account = accounts[peer.peer];
         if (hops >= 32) {
           ++account.exhausted;

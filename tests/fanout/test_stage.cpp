@@ -10,12 +10,6 @@ namespace {
 
 using stage::Drop;
 
-std::vector<Bytes> bytes_of(const std::vector<TestFrame>& frames) {
-  std::vector<Bytes> out;
-  for (const TestFrame& frame : frames) out.push_back(frame.bytes);
-  return out;
-}
-
 TEST(Fanout, EveryKindOfPeerGetsTheSameBytesWithItsOwnHeaders) {
   World world;
   uint32_t number = 0;

@@ -184,6 +184,14 @@ Bytes World::make_frame(unsigned payload_bytes) {
   return bytes;
 }
 
+TestFrame World::frame_refused_by(std::vector<uint32_t> numbers, unsigned payload_bytes) {
+  auto refused_by = std::make_unique<stream::PeerSet>();
+  refused_by->peers = std::move(numbers);
+  stream::Stream& stream = streams_.emplace_back();
+  stream.refused_by.publish(std::move(refused_by), retirer_);
+  return {make_frame(payload_bytes), true, false, &stream};
+}
+
 rte_mbuf* World::make_datagram(uint8_t frames, uint8_t hops, uint8_t flags, const Bytes& body,
                                unsigned headroom) {
   rte_mbuf* mbuf = rte_pktmbuf_alloc(received);
@@ -225,6 +233,7 @@ rte_mbuf* World::arrive(uint32_t source, uint8_t hops, const std::vector<TestFra
       kept.length = static_cast<uint16_t>(frame.bytes.size());
       kept.datagram = static_cast<uint8_t>(at);
       kept.is_priority = frame.is_priority;
+      kept.stream = frame.stream;
       ++datagram.frames_kept;
     }
     next += frame.bytes.size();

@@ -13,6 +13,7 @@
 #include "base/random.hpp"
 #include "fanout/queue.hpp"
 #include "fanout/stage.hpp"
+#include "stream/stream.hpp"
 #include "support/checksum.hpp"
 #include "support/eal.hpp"
 #include "support/stub_port.hpp"
@@ -64,7 +65,14 @@ struct TestFrame {
   Bytes bytes;
   bool is_kept = true;
   bool is_priority = false;
+  stream::Stream* stream = nullptr;
 };
+
+inline std::vector<Bytes> bytes_of(const std::vector<TestFrame>& frames) {
+  std::vector<Bytes> out;
+  for (const TestFrame& frame : frames) out.push_back(frame.bytes);
+  return out;
+}
 
 // One node's surroundings. Pools are checked for leaks at the end of its life.
 class World {
@@ -85,6 +93,8 @@ class World {
   TestFrame frame(unsigned payload_bytes, bool is_priority = false) {
     return {make_frame(payload_bytes), true, is_priority};
   }
+  // A frame of a stream that these peers, in ascending order, have refused.
+  TestFrame frame_refused_by(std::vector<uint32_t> numbers, unsigned payload_bytes);
   // Adds a datagram with its kept frames to the burst.
   rte_mbuf* arrive(uint32_t source, uint8_t hops, const std::vector<TestFrame>& frames);
   // process(), then release() of the burst.
@@ -123,6 +133,8 @@ class World {
   std::map<uint32_t, std::unique_ptr<RecordingPort>> ports_;
   std::map<uint32_t, std::vector<std::array<uint8_t, 16>>> keys_;
   uint64_t next_seq_ = 0;
+  rcu::Retirer retirer_;
+  std::deque<stream::Stream> streams_;
 };
 
 uint32_t aes_check(const std::array<uint8_t, 16>& key, const std::array<uint8_t, 16>& block);

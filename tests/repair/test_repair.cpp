@@ -91,6 +91,34 @@ TEST_F(RepairTest, AsksForAGapAfterTheReorderingAllowance) {
   EXPECT_TRUE(sent<wire::Nack>(tick(*machine, ns_per_s)).empty());
 }
 
+// However seldom tips go: what is missing is looked for when it is known to be.
+TEST_F(RepairTest, AGapDoesNotWaitForTheNextTip) {
+  node_->receiver->start_at_descriptor(0);
+  RepairConfig config;
+  config.tip_interval_ns = config.tip_idle_ns = 10 * ns_per_s;
+  const auto machine = repair(config);
+  offer(0, 10);
+  tick(*machine, ns_per_ms);
+  EXPECT_GT(machine->next_timer_ns(), ns_per_s);
+  offer(11, 20);
+  node_->poll(2 * ns_per_ms);
+  EXPECT_LE(machine->next_timer_ns(), 2 * ns_per_ms) << "a gap";
+  tick(*machine, 2 * ns_per_ms);
+  EXPECT_EQ(machine->next_timer_ns(), 2 * ns_per_ms + config.first_wait_ns);
+  ASSERT_EQ(sent<wire::Nack>(tick(*machine, machine->next_timer_ns())).size(), 1u);
+  offer(10, 11);
+  tick(*machine, 10 * ns_per_ms);
+  EXPECT_GT(machine->next_timer_ns(), ns_per_s);
+
+  machine->on_tip(2, tip(24), 20 * ns_per_ms, unused_);
+  EXPECT_LE(machine->next_timer_ns(), 20 * ns_per_ms) << "a tail";
+  tick(*machine, 20 * ns_per_ms);
+  EXPECT_EQ(machine->next_timer_ns(), 20 * ns_per_ms + config.first_wait_ns);
+  const auto nacks = sent<wire::Nack>(tick(*machine, machine->next_timer_ns()));
+  ASSERT_EQ(nacks.size(), 1u);
+  EXPECT_EQ(nacks[0].first, 2u);
+}
+
 TEST_F(RepairTest, SilenceOrPendingMovesOnToAnotherNeighbour) {
   node_->receiver->start_at_descriptor(0);
   const auto machine = repair();
@@ -339,7 +367,7 @@ TEST_F(RepairTest, OffAsksAndAnswersNothing) {
   machine->on_nack(1, {.stream = origin_->id(), .first_seq = 3, .map = 1}, 0, out);
   EXPECT_TRUE(out.resends.empty());
   EXPECT_EQ(machine->counters().tips_sent, 4u);
-  machine->set_enabled(true);
+  machine->configure({.enabled = true});
   tick(*machine, 1100 * ns_per_ms);
   EXPECT_EQ(sent<wire::Nack>(tick(*machine, 1200 * ns_per_ms)).size(), 1u);
 }
