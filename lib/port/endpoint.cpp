@@ -25,6 +25,23 @@ bool parse_ip(const std::string& text, bool is_ipv6, Endpoint& out) {
 
 }  // namespace
 
+Status Port::set_mtu(uint16_t) {
+  return error(ErrorCode::unsupported, fmt::format("port '{}': {} ports keep the MTU they start "
+                                                   "with; set mtu in the configuration",
+                                                   info().name, info().driver));
+}
+
+Status Port::set_promiscuous(bool) {
+  return error(ErrorCode::unsupported, fmt::format("port '{}': {} ports have no promiscuous mode",
+                                                   info().name, info().driver));
+}
+
+Status Port::set_link(bool) {
+  return error(ErrorCode::unsupported,
+               fmt::format("port '{}': {} cannot change its link; use `port stop` and `port start`",
+                           info().name, info().driver));
+}
+
 std::string address_text(const Endpoint& endpoint) {
   char text[INET6_ADDRSTRLEN];
   inet_ntop(endpoint.is_ipv6 ? AF_INET6 : AF_INET, endpoint.address.data(), text, sizeof text);

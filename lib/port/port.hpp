@@ -38,6 +38,13 @@ struct Destination {
   std::array<uint8_t, 78> header{};  // Ethernet 14 + VLAN 4 + IPv6 40 + UDP 8, and room
 };
 
+// Where control and routes (lane 0) arrive, and with them ARP and all that is rare.
+enum class ControlQueue : uint8_t {
+  shared,  // in the queue of some bulk: what finds that one full is lost, whatever it is
+  hashed,  // in any of several queues, behind the bulk with the same hash of addresses and ports
+  own,     // in queue 0, and bulk in others
+};
+
 struct Capabilities {
   uint16_t rx_queues = 1;
   uint16_t tx_queues = 1;
@@ -45,7 +52,11 @@ struct Capabilities {
   bool shared_segments = false;  // takes a header mbuf chained to a shared payload
   bool udp_checksum = false;     // computes UDP checksums (fanout stores the pseudo-header sum)
   bool ipv4_checksum = false;
-  bool steers_ports = false;     // queue q receives exactly UDP port base + q
+  bool steers_ports = false;  // queue q receives exactly UDP port base + q
+  // UDP port base is lane 0's alone, and the bulk of worker w comes to base + 1 + w; else its port
+  // is base + w.
+  bool control_port = false;
+  ControlQueue control_queue = ControlQueue::shared;
   uint16_t copybreak_bytes = 0;  // datagrams up to this are cheaper copied than shared
 };
 
@@ -62,7 +73,10 @@ struct Info {
   std::string device;  // address or device string
   uint16_t id = 0;
   Role role = Role::fabric;
-  bool is_up = false;
+  bool is_up = false;      // started, and the link is up
+  bool is_present = true;  // false: the device is gone from the host
+  bool is_promiscuous = false;
+  uint16_t mtu_max_bytes = 0;  // that it could be set to; 0: unknown
   int numa_node = -1;
   uint16_t udp_port = 0;            // base of the UDP ports
   std::vector<Endpoint> addresses;  // own IP addresses, port = udp_port
@@ -105,6 +119,19 @@ class Port {
   // Timers and control packets (neighbour resolution). Returns when it wants the next turn; a port
   // that has nothing to do there never asks for one. An early turn is harmless.
   virtual TimeNs control(TimeNs) { return time_never; }
+  // Whether the other end can be heard, as seen at the last control(): carrier, or a connected
+  // process. True where nobody can tell.
+  virtual bool has_link() const { return true; }
+  // The three below say `unsupported` where the kind of port has no such thing.
+  // The largest IP packet from now on. While stopped; on failure the old one stays. `refused` with
+  // both numbers above what device and buffers allow.
+  virtual Status set_mtu(uint16_t mtu_bytes);
+  virtual Status set_promiscuous(bool is_on);
+  // Takes the link itself down, or up again.
+  virtual Status set_link(bool is_up);
+  // Makes the device anew (it was unplugged, or its other end is another process now). While
+  // stopped; on failure the port has no device and can be reset again.
+  virtual Status reset() { return {}; }
   // Start and stop while no worker is inside a call of this port.
   virtual Status start() = 0;
   virtual void stop() = 0;
