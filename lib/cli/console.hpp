@@ -67,13 +67,28 @@ class Subscriber {
   virtual void on_closed(const std::string& reason) = 0;
 };
 
-class Service {
+// What a prompt needs.
+class Commander {
  public:
-  virtual ~Service() = default;
+  virtual ~Commander() = default;
   // One command of the operations table.
   virtual ops::Reply run(std::string_view line) = 0;
   // What may follow `line` (ops::Table::complete with live names).
   virtual std::vector<std::string> complete(std::string_view line) = 0;
+};
+
+// A client's connection, so that what it begins can end with it; 0 is none.
+using SessionId = uint64_t;
+
+class Service : public Commander {
+ public:
+  // One command of a connection. What it begins (`commit confirm`) is undone by close_session,
+  // unless `session` is 0.
+  virtual ops::Reply run_in([[maybe_unused]] SessionId session, std::string_view line) {
+    return run(line);
+  }
+  virtual SessionId open_session() { return 0; }
+  virtual void close_session(SessionId) {}
   // Name, node id, version, uptime, state: what `chaincastctl status` prints.
   virtual ops::Json status() = 0;
   // Streams go by their configured name.
@@ -99,7 +114,7 @@ class Console {
   // stalled client is dismissed. time_never if nothing waits.
   virtual TimeNs wake_at_ns() const = 0;
   // `fds` is what add_poll_fds appended, `revents` filled in by poll (all zero is allowed). May
-  // call the Service. Bounded work per call: at most one command or 64 objects per client.
+  // call the Service. Bounded work per call: at most 512 requests per client.
   virtual void on_ready(std::span<const pollfd> fds, TimeNs now_ns) = 0;
   // For `show consoles`: clients, refusals, losses.
   virtual ops::Json describe() const = 0;

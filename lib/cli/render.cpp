@@ -16,6 +16,7 @@ using ops::Json;
 
 constexpr size_t table_width_max = 160;
 constexpr size_t indent_step = 2;
+constexpr size_t wrapped_min = 16;
 
 struct Unit {
   std::string_view ending;  // of a key
@@ -113,83 +114,155 @@ std::vector<Column> columns_of(const Json& rows) {
   return out;
 }
 
-void put_cell(std::string& line, const Column& column, const std::string& text) {
-  const std::string pad(column.width - std::min(column.width, columns(text)), ' ');
-  if (!line.empty()) line += "  ";
-  line += column.numeric ? pad + text : text + pad;
-}
-
-void end_line(std::string& out, std::string& line, size_t indent) {
-  while (!line.empty() && line.back() == ' ') line.pop_back();
-  out += std::string(indent, ' ') + line + "\n";
-  line.clear();
-}
-
-void put_object(std::string& out, const Json& object, size_t indent);
-
-void put_table(std::string& out, const Json& rows, const std::vector<Column>& shape,
-               size_t indent) {
+// Lines of at most `width` columns, broken at blanks where there are any.
+std::vector<std::string> wrapped(const std::string& text, size_t width) {
+  std::vector<std::string> out;
   std::string line;
-  for (const Column& column : shape) put_cell(line, column, heading(column.key));
-  end_line(out, line, indent);
-  for (const Json& row : rows) {
+  size_t used = 0;
+  size_t blank = std::string::npos;  // the last one of the line
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool starts = (static_cast<unsigned char>(text[i]) & 0xc0) != 0x80;
+    if (starts && used == width) {
+      const bool at_blank = text[i] == ' ';
+      const size_t keep = at_blank || blank == std::string::npos ? line.size() : blank;
+      out.push_back(line.substr(0, keep));
+      line = at_blank || keep == line.size() ? "" : line.substr(keep + 1);
+      used = columns(line);
+      blank = std::string::npos;
+      if (at_blank) continue;
+    }
+    if (text[i] == ' ') blank = line.size();
+    line += text[i];
+    used += starts;
+  }
+  if (!line.empty() || out.empty()) out.push_back(line);
+  return out;
+}
+
+class Renderer {
+ public:
+  explicit Renderer(size_t columns) : columns_(columns) {}
+  std::string take() { return std::move(out_); }
+
+  void put_value(const Json& value, size_t indent) {
+    if (value.is_object()) return put_object(value, indent);
+    if (is_table(value)) return put_rows(value, indent);
+    if (!value.is_array()) {
+      out_ += std::string(indent, ' ') + scalar(value) + "\n";
+      return;
+    }
+    for (const Json& element : value) put_value(element, indent);
+  }
+
+ private:
+  void put_object(const Json& object, size_t indent) {
+    size_t width = 0;
+    for (const auto& item : object.items()) {
+      if (fits_line(item.value())) width = std::max(width, columns(heading(item.key())));
+    }
+    for (const auto& item : object.items()) {
+      const std::string head = std::string(indent, ' ') + heading(item.key()) + ":";
+      const Json& value = item.value();
+      if (!fits_line(value)) {
+        out_ += head + "\n";
+        put_value(value, indent + indent_step);
+        continue;
+      }
+      const std::string text = is_nested(value) && value.empty() ? "none" : inline_text(value);
+      const size_t used = columns(head);
+      const size_t column = indent + width + 2;
+      out_ += head + std::string(used < column ? column - used : 1, ' ');
+      put_continued(text, column);
+    }
+  }
+
+  // A value from `column` on; what does not fit stands below its beginning.
+  void put_continued(const std::string& text, size_t column) {
+    if (columns_ < column + wrapped_min) {
+      out_ += text + "\n";
+      return;
+    }
+    bool is_first = true;
+    for (const std::string& line : wrapped(text, columns_ - column)) {
+      out_ += is_first ? line + "\n" : std::string(column, ' ') + line + "\n";
+      is_first = false;
+    }
+  }
+
+  void put_rows(const Json& rows, size_t indent) {
+    auto shape = columns_of(rows);
+    bool holds_tables = false;
     for (const Column& column : shape) {
-      const auto cell = row.find(column.key);
-      put_cell(line, column, cell == row.end() ? "-" : inline_text(*cell));
+      for (const Json& row : rows) {
+        const auto cell = row.find(column.key);
+        if (cell != row.end() && is_table(*cell)) holds_tables = true;
+      }
     }
-    end_line(out, line, indent);
-  }
-}
-
-void put_rows(std::string& out, const Json& rows, size_t indent) {
-  const auto shape = columns_of(rows);
-  size_t width = indent;
-  bool holds_tables = false;
-  for (const Column& column : shape) {
-    width += column.width + 2;
+    if (!holds_tables && fit(shape, indent)) return put_table(rows, shape, indent);
+    bool first = true;
     for (const Json& row : rows) {
-      const auto cell = row.find(column.key);
-      if (cell != row.end() && is_table(*cell)) holds_tables = true;
+      if (!first) out_ += "\n";
+      first = false;
+      put_object(row, indent);
     }
   }
-  if (width <= table_width_max && !holds_tables) return put_table(out, rows, shape, indent);
-  bool first = true;
-  for (const Json& row : rows) {
-    if (!first) out += "\n";
-    first = false;
-    put_object(out, row, indent);
-  }
-}
 
-void put_value(std::string& out, const Json& value, size_t indent) {
-  if (value.is_object()) return put_object(out, value, indent);
-  if (is_table(value)) return put_rows(out, value, indent);
-  if (!value.is_array()) {
-    out += std::string(indent, ' ') + scalar(value) + "\n";
-    return;
-  }
-  for (const Json& element : value) put_value(out, element, indent);
-}
-
-void put_object(std::string& out, const Json& object, size_t indent) {
-  size_t width = 0;
-  for (const auto& item : object.items()) {
-    if (fits_line(item.value())) width = std::max(width, columns(heading(item.key())));
-  }
-  for (const auto& item : object.items()) {
-    const std::string head = std::string(indent, ' ') + heading(item.key()) + ":";
-    const Json& value = item.value();
-    if (!fits_line(value)) {
-      out += head + "\n";
-      put_value(out, value, indent + indent_step);
-      continue;
+  // False if not even a narrower text column makes it fit.
+  bool fit(std::vector<Column>& shape, size_t indent) const {
+    size_t width = indent;
+    Column* widest = nullptr;
+    for (Column& column : shape) {
+      width += column.width + 2;
+      if (!column.numeric && (widest == nullptr || column.width > widest->width)) widest = &column;
     }
-    const std::string text = is_nested(value) && value.empty() ? "none" : inline_text(value);
-    const size_t used = columns(head);
-    const size_t column = indent + width + 2;
-    out += head + std::string(used < column ? column - used : 1, ' ') + text + "\n";
+    // Behind the last column stand no blanks.
+    const size_t limit = columns_ == 0 ? table_width_max : columns_ + 2;
+    if (width <= limit) return true;
+    const size_t excess = width - limit;
+    if (columns_ == 0 || widest == nullptr || widest->width < excess + wrapped_min) return false;
+    widest->width -= excess;
+    return true;
   }
-}
+
+  void put_table(const Json& rows, const std::vector<Column>& shape, size_t indent) {
+    std::vector<std::string> cells;
+    for (const Column& column : shape) cells.push_back(heading(column.key));
+    put_row(shape, cells, indent);
+    for (const Json& row : rows) {
+      cells.clear();
+      for (const Column& column : shape) {
+        const auto cell = row.find(column.key);
+        cells.push_back(cell == row.end() ? "-" : inline_text(*cell));
+      }
+      put_row(shape, cells, indent);
+    }
+  }
+
+  void put_row(const std::vector<Column>& shape, const std::vector<std::string>& cells,
+               size_t indent) {
+    std::vector<std::vector<std::string>> parts;
+    size_t height = 1;
+    for (size_t i = 0; i < shape.size(); ++i) {
+      parts.push_back(wrapped(cells[i], std::max<size_t>(shape[i].width, 1)));
+      height = std::max(height, parts.back().size());
+    }
+    for (size_t line_index = 0; line_index < height; ++line_index) {
+      std::string line;
+      for (size_t i = 0; i < shape.size(); ++i) {
+        const bool there = line_index < parts[i].size();
+        const std::string& text = there ? parts[i][line_index] : std::string();
+        const std::string pad(shape[i].width - std::min(shape[i].width, columns(text)), ' ');
+        if (i > 0) line += "  ";
+        line += shape[i].numeric ? pad + text : text + pad;
+      }
+      while (!line.empty() && line.back() == ' ') line.pop_back();
+      out_ += std::string(indent, ' ') + line + "\n";
+    }
+  }
+
+  const size_t columns_;
+  std::string out_;
+};
 
 }  // namespace
 
@@ -218,7 +291,7 @@ std::string heading(const std::string& key) {
   return name + unit_text;
 }
 
-std::string to_text(const ops::Json& reply) {
+std::string to_text(const ops::Json& reply, size_t columns) {
   if (reply.is_null()) return {};
   if (is_nested(reply) && reply.empty()) return "none\n";
   if (reply.is_string()) {
@@ -228,9 +301,9 @@ std::string to_text(const ops::Json& reply) {
     if (!out.empty() && out.back() != '\n') out += "\n";
     return out;
   }
-  std::string out;
-  put_value(out, reply, 0);
-  return out;
+  Renderer renderer(columns);
+  renderer.put_value(reply, 0);
+  return renderer.take();
 }
 
 }  // namespace chaincast::cli

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -14,22 +15,19 @@ namespace chaincast::cli {
 
 namespace {
 
+constexpr std::array<std::pair<ErrorCode, const char*>, 7> codes = {{
+    {ErrorCode::invalid, "invalid"},
+    {ErrorCode::not_found, "not_found"},
+    {ErrorCode::exists, "exists"},
+    {ErrorCode::refused, "refused"},
+    {ErrorCode::unsupported, "unsupported"},
+    {ErrorCode::io, "io"},
+    {ErrorCode::timeout, "timeout"},
+}};
+
 const char* code_name(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::invalid:
-      return "invalid";
-    case ErrorCode::not_found:
-      return "not_found";
-    case ErrorCode::exists:
-      return "exists";
-    case ErrorCode::refused:
-      return "refused";
-    case ErrorCode::unsupported:
-      return "unsupported";
-    case ErrorCode::io:
-      return "io";
-    case ErrorCode::timeout:
-      return "timeout";
+  for (const auto& [known, name] : codes) {
+    if (known == code) return name;
   }
   return "";
 }
@@ -72,9 +70,9 @@ Result<std::string> read_command_file(const std::string& path) {
 
 }  // namespace
 
-Outcome render(const ops::Reply& reply, Format format) {
+Outcome render(const ops::Reply& reply, Format format, size_t columns) {
   if (format == Format::text) {
-    if (reply) return {to_text(*reply), 0};
+    if (reply) return {to_text(*reply, columns), 0};
     return {"error: " + reply.error().message + "\n", 1};
   }
   ops::Json document;
@@ -91,6 +89,19 @@ Outcome render(const ops::Reply& reply, Format format) {
   return {text + "\n", reply ? 0 : 1};
 }
 
+ops::Reply parse_reply(std::string_view document) {
+  ops::Json json = ops::Json::parse(document, nullptr, false);
+  if (json.is_discarded()) return error(ErrorCode::io, "the reply is no JSON document");
+  if (json.is_object() && json.size() == 1 && json.contains("ok")) return ops::Json{};
+  const auto failure = json.is_object() ? json.find("error") : json.end();
+  if (failure == json.end() || !failure->is_object()) return json;
+  ErrorCode code = ErrorCode::refused;
+  for (const auto& [known, name] : codes) {
+    if (failure->value("code", "") == name) code = known;
+  }
+  return error(code, failure->value("message", ""));
+}
+
 Outcome Session::line(std::string_view line) {
   line = trim(line);
   if (line.empty() || line.front() == '#') return {};
@@ -103,7 +114,7 @@ Outcome Session::line(std::string_view line) {
   }
   const bool reads = line.starts_with("show ") || line.starts_with("help ");
   if (cut_suffix(line, "--json") || (reads && cut_suffix(line, "json"))) format = Format::json;
-  return render(runner_(line), format);
+  return render(runner_(line), format, options_.columns);
 }
 
 int Session::file(const std::string& path, const Sink& sink) {

@@ -25,7 +25,12 @@ struct Outcome {
   int exit_code = 0;  // 0 done, 1 the command failed
 };
 
-Outcome render(const ops::Reply& reply, Format format);
+// `columns`: as for to_text.
+Outcome render(const ops::Reply& reply, Format format, size_t columns = 0);
+
+// The reply that a document of render(reply, Format::json) came from; an `io` error where it is
+// none.
+ops::Reply parse_reply(std::string_view document);
 
 // Line in, reply out: the same for every console. Control thread (it calls the runner).
 class Session {
@@ -36,6 +41,7 @@ class Session {
 
   struct Options {
     Format format = Format::text;
+    size_t columns = 0;          // of the terminal; 0: none, see to_text
     bool echo = false;           // command files: print "> line" first; text format only
     bool stop_at_error = false;  // command files: leave at the first failed command
   };

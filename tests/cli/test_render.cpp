@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "cli/render.hpp"
 
 namespace chaincast::cli {
@@ -58,6 +60,46 @@ TEST(Render, WideRowsAndTablesInRowsBecomeBlocks) {
   Json wide;
   for (int i = 0; i < 20; ++i) wide["column_number_" + std::to_string(i)] = i;
   EXPECT_NE(to_text(Json::array({wide})).find("column number 19: 19\n"), std::string::npos);
+}
+
+size_t widest_line(const std::string& text) {
+  size_t widest = 0;
+  for (size_t start = 0; start < text.size();) {
+    const size_t end = text.find('\n', start);
+    widest = std::max(widest, end - start);
+    start = end + 1;
+  }
+  return widest;
+}
+
+TEST(Render, ATerminalWrapsTheWidestTextAndLosesNoWord) {
+  Json rows = Json::array();
+  rows.push_back(Json{{"reason", "tag"}, {"count", 12}, {"meaning", "digest or tag do not match"}});
+  const std::string table = to_text(Json{{"drops", rows}}, 40);
+  EXPECT_EQ(table,
+            "drops:\n"
+            "  reason  count  meaning\n"
+            "  tag        12  digest or tag do not\n"
+            "                 match\n");
+  EXPECT_EQ(to_text(Json{{"drops", rows}}), to_text(Json{{"drops", rows}}, 200));
+  const Json value{{"detail", "one two three four five six seven eight nine ten eleven"}};
+  EXPECT_EQ(to_text(value, 30),
+            "detail: one two three four\n        five six seven eight\n"
+            "        nine ten eleven\n");
+}
+
+TEST(Render, NothingIsWiderThanTheTerminalWhereThatIsPossible) {
+  Json rows = Json::array();
+  for (int i = 0; i < 5; ++i) {
+    rows.push_back(
+        Json{{"name", "peer"},
+             {"a_long_heading_of_numbers", i * 1'000'000},
+             {"address", std::string(static_cast<size_t>(20 * i), 'x')},
+             {"detail", "some words and \xc3\xa4\xc3\xb6\xc3\xbc " + std::to_string(i)}});
+  }
+  for (size_t columns = 60; columns < 200; ++columns) {
+    EXPECT_LE(widest_line(to_text(Json{{"peers", rows}}, columns)), columns + 3) << columns;
+  }
 }
 
 TEST(Render, ControlCharactersFromElsewhereAreShown) {

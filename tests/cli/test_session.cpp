@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "cli/session.hpp"
+#include "cli/watch.hpp"
 
 namespace chaincast::cli {
 namespace {
@@ -114,6 +115,34 @@ TEST_F(SessionTest, AFileThatLoadsItselfEnds) {
   self = &session;
   EXPECT_EQ(session.file(path_, sink), 1);
   EXPECT_THAT(out, HasSubstr("8 files deep"));
+}
+
+TEST(ParseReply, IsTheReverseOfRendering) {
+  for (const ops::Reply& reply :
+       {ops::Reply(ops::Json{{"a", 1}}), ops::Reply(ops::Json{}), ops::Reply(ops::Json("text")),
+        ops::Reply(error(ErrorCode::exists, "there is one")),
+        ops::Reply(error(ErrorCode::timeout, "too late"))}) {
+    const ops::Reply again = parse_reply(render(reply, Format::json).output);
+    ASSERT_EQ(again.ok(), reply.ok());
+    if (reply) {
+      EXPECT_EQ(*again, *reply);
+    } else {
+      EXPECT_EQ(again.error().code, reply.error().code);
+      EXPECT_EQ(again.error().message, reply.error().message);
+    }
+  }
+  EXPECT_FALSE(parse_reply("{").ok());
+}
+
+TEST(ParseWatch, TakesWholeSecondsAndACommand) {
+  const auto watch = parse_watch("  watch 5 show  peers b");
+  ASSERT_TRUE(watch.has_value());
+  EXPECT_EQ(watch->seconds, 5u);
+  EXPECT_EQ(watch->command, "show  peers b");
+  for (const char* line : {"watch", "watch 5", "watch 0 show", "watch 3601 show", "watch x show",
+                           "watch 5s show", "show watch 5", "watch 5 \""}) {
+    EXPECT_FALSE(parse_watch(line).has_value()) << line;
+  }
 }
 
 }  // namespace
