@@ -2,7 +2,10 @@
 #include "arguments.hpp"
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <cstdlib>
+
+#include "manual/options.hpp"
 
 namespace chaincast::generator {
 
@@ -14,7 +17,8 @@ constexpr const char* footer_text =
     "came, or the node refused; 2 wrong usage, no connection, or connection lost.";
 
 constexpr const char* send_footer_text =
-    "Exactly one of --mrt, --file, --routes and --sizes says what to send. Without a rate it "
+    "Exactly one of --mrt, --pcap, --file, --routes and --sizes says what to send. Without a rate "
+    "it "
     "goes\n"
     "as fast as the node takes it. With one, every object is due at a fixed time after the start:\n"
     "a late sender catches up, and the summary says how late it was. SIGINT ends a run with its\n"
@@ -39,6 +43,9 @@ CLI::App* add_send(CLI::App& app, SendOptions& options, std::string& clock) {
   CLI::Option_group* source = send->add_option_group("What to send");
   source->add_option("--mrt", options.mrt,
                      "route updates of an MRT file (plain, gzip or bzip2), an object for each");
+  source->add_option("--pcap", options.pcap,
+                     "the packets of a pcap or pcapng recording (plain, gzip or bzip2), an object "
+                     "for each");
   source->add_option("--file", options.file, "any file's bytes (- is stdin), cut into objects");
   source
       ->add_option("--routes,--synthetic", options.routes,
@@ -48,6 +55,8 @@ CLI::App* add_send(CLI::App& app, SendOptions& options, std::string& clock) {
                      "made-up objects of these sizes: 64,512,1400 or 64-9000 or imix "
                      "(64, 594, 1518 bytes as 7:4:1)");
   source->require_option(1);
+  send->add_flag("--payloads", options.payloads,
+                 "with --pcap: what its UDP datagrams carry, without their headers");
   send->add_option("--count", options.count, "objects to make, with --sizes")
       ->check(CLI::PositiveNumber);
   send->add_option("--seconds", options.seconds, "stop after so long")->check(CLI::PositiveNumber);
@@ -87,6 +96,10 @@ void add_receive(CLI::App& app, ReceiveOptions& options) {
                    "stop when nothing came for so many seconds after the first object")
       ->check(CLI::PositiveNumber);
   receive->add_option("--output", options.output, "write the objects' bytes to this file");
+  receive->add_option("--histogram", options.histogram,
+                      "write the latencies of stamped objects to this file: CSV if it ends in "
+                      ".csv, else percentiles as HdrHistogram prints them");
+  receive->add_flag("--ring", options.ring, "through memory shared with the node, not its socket");
   receive->add_flag("--routes", options.routes,
                     "read the objects as route updates and count prefix changes");
   receive->add_flag("--stamped", options.stamped, "an object without a stamp is a failure");
@@ -95,12 +108,34 @@ void add_receive(CLI::App& app, ReceiveOptions& options) {
   receive->footer(receive_footer_text);
 }
 
+std::string program_manual(const CLI::App& app) {
+  manual::Page page("chaincast-gen", 1, "traffic for a chaincast node, and its check");
+  page.section("synopsis")
+      .lines(
+          "chaincast-gen [options] send STREAM [options]\n"
+          "chaincast-gen [options] receive STREAM [options]")
+      .section("description")
+      .paragraph(app.get_description())
+      .section("options");
+  manual::put_options(page, app);
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    manual::put_subcommand(page, *command);
+  }
+  page.section("environment and exit status").paragraph(app.get_footer());
+  page.see_also({"chaincast(8)", "chaincastctl(1)"});
+  return page.text();
+}
+
 // What CLI11 cannot say; empty if all is well.
 std::string problem(const SendOptions& options) {
   const bool synthetic = !options.sizes.empty();
   if (options.stamp && !synthetic) return "--stamp: only objects made by --sizes have room for it";
   if (options.count > 0 && !synthetic) {
     return "--count: only with --sizes; files and routes end by themselves";
+  }
+  if (options.payloads && options.pcap.empty()) return "--payloads: only with --pcap";
+  if (options.object_bytes > 0 && !options.pcap.empty()) {
+    return "--object-bytes: with --pcap an object is a packet";
   }
   if (options.object_bytes > 0 && synthetic) return "--object-bytes: --sizes says it already";
   if (synthetic && options.count == 0 && options.seconds == 0) {
@@ -127,6 +162,13 @@ std::optional<int> parse_arguments(int argc, char** argv, CommandLine& line) {
   app.fallthrough();
   const CLI::App* send = add_send(app, line.send, clock);
   add_receive(app, line.receive);
+  app.add_flag_callback(
+      "--print-man",
+      [&app] {
+        std::fputs(program_manual(app).c_str(), stdout);
+        throw CLI::Success();
+      },
+      "print chaincast-gen(1)");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& failure) {

@@ -18,11 +18,14 @@ inline constexpr int exit_usage = 2;   // wrong arguments, no connection, connec
 
 struct SendOptions {
   std::string stream;
-  // One of these four says what to send.
+  // One of these says what to send.
   std::string mrt;
+  std::string pcap;
   std::string file;     // "-": stdin
   uint64_t routes = 0;  // made-up prefix changes
   std::string sizes;
+
+  bool payloads = false;  // with pcap: what UDP datagrams carry, instead of packets
 
   uint64_t object_bytes = 0;  // 0: the source's own default
   uint64_t count = 0;         // synthetic objects; 0: until `seconds`
@@ -38,11 +41,13 @@ int send(console::Client& client, const SendOptions& options);
 
 struct ReceiveOptions {
   std::string stream;
-  uint64_t count = 0;  // stop after so many objects; 0: never
-  uint64_t bytes = 0;  // stop after so many bytes; 0: never
-  double seconds = 0;  // stop then; 0: never
-  double idle = 0;     // stop when nothing came for so long after the first object; 0: never
-  std::string output;  // objects' bytes go here
+  uint64_t count = 0;     // stop after so many objects; 0: never
+  uint64_t bytes = 0;     // stop after so many bytes; 0: never
+  double seconds = 0;     // stop then; 0: never
+  double idle = 0;        // stop when nothing came for so long after the first object; 0: never
+  std::string output;     // objects' bytes go here
+  std::string histogram;  // latencies go here
+  bool ring = false;      // through memory shared with the node
   bool routes = false;
   bool stamped = false;     // every object must have a stamp
   bool joins_late = false;  // what was sent before the first object is not missed

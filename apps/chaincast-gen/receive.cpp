@@ -7,6 +7,7 @@
 
 #include "crypto/openssl/sha256_stream.hpp"
 #include "gen/checker.hpp"
+#include "gen/percentiles.hpp"
 #include "generator.hpp"
 #include "report.hpp"
 #include "route/synthetic.hpp"
@@ -36,20 +37,23 @@ const char* validity(gen::StampClock clock) {
 
 class Receiver {
  public:
-  Receiver(Client& client, const ReceiveOptions& options, File output)
+  Receiver(Client& client, const ReceiveOptions& options, File output, File histogram)
       : client_(client),
         options_(options),
         output_(std::move(output)),
+        histogram_(std::move(histogram)),
         checker_({.joins_late = options.joins_late}),
         progress_("received") {}
 
   int run() {
-    const auto subscribed = client_.subscribe(options_.stream);
+    const auto subscribed = options_.ring ? client_.subscribe_ring(options_.stream)
+                                          : client_.subscribe(options_.stream);
     if (!subscribed) return report(subscribed.error());
     fmt::print(stderr, "subscribed to {}\n", options_.stream);
     end_ns_ = after(clock_.now_ns(), options_.seconds);
     while (!satisfied() && wait()) {
-      auto event = client_.next_event();
+      auto event = client_.next_event(0);
+      if (!event && event.error().code == ErrorCode::timeout) continue;
       if (!event) return report(event.error());
       if (event->kind == Client::EventKind::closed) {
         fmt::print(stderr, "closed: {}\n", event->reason);
@@ -58,6 +62,7 @@ class Receiver {
       if (const Status taken = take(*event); !taken) return report(taken.error());
     }
     if (const Status done = finish(output_, options_.output); !done) return report(done.error());
+    if (const Status done = write_histogram(); !done) return report(done.error());
     summarize();
     return good() ? exit_ok : exit_failed;
   }
@@ -97,6 +102,20 @@ class Receiver {
     if (options_.routes) changes_.add(event.object);
     progress_.show(volume_, last_ns_);
     return write_all(output_, options_.output, event.object);
+  }
+
+  Status write_histogram() const {
+    const bool is_csv = options_.histogram.ends_with(".csv");
+    std::string text(is_csv ? gen::percentile_csv_header : std::string_view());
+    for (const auto clock : {gen::StampClock::monotonic, gen::StampClock::realtime}) {
+      const auto& times = checker_.latency(clock);
+      if (times.count() == 0) continue;
+      text += is_csv ? gen::percentile_csv(gen::to_string(clock), times)
+                     : fmt::format("# us, {}\n", validity(clock)) + gen::percentile_text(times);
+    }
+    const ByteSpan bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+    const Status written = write_all(histogram_, options_.histogram, bytes);
+    return written ? finish(histogram_, options_.histogram) : written;
   }
 
   // Why the run fails, in words; empty if it does not.
@@ -195,6 +214,7 @@ class Receiver {
   Client& client_;
   const ReceiveOptions& options_;
   const File output_;
+  const File histogram_;
   Signals signals_;
   const MonotonicClock clock_;
   TimeNs end_ns_ = time_never;
@@ -215,7 +235,9 @@ class Receiver {
 int receive(Client& client, const ReceiveOptions& options) {
   auto output = open_output(options.output);
   if (!output) return report(output.error());
-  return Receiver(client, options, std::move(*output)).run();
+  auto histogram = open_output(options.histogram);
+  if (!histogram) return report(histogram.error());
+  return Receiver(client, options, std::move(*output), std::move(*histogram)).run();
 }
 
 }  // namespace chaincast::generator

@@ -16,9 +16,7 @@ namespace chaincast::generator {
 
 namespace {
 
-constexpr unsigned under_way_max = 64;
-// What a socket that is ready to be written takes without blocking, with room to spare.
-constexpr size_t short_send_bytes = 64 * 1024;
+constexpr unsigned under_way_max = 512;
 constexpr int last_replies_ms = 1'000;
 
 TimeNs clock_ns(gen::StampClock clock) {
@@ -91,15 +89,15 @@ class Sender {
       if (!full && now >= due_ns) return exit_ok;
       if (client_.has_event() ||
           signals_.wait(under_way_ > 0 ? client_.fd() : -1, POLLIN, full ? time_never : due_ns)) {
-        if (const int code = settle(console::Client::for_ever); code != exit_ok) return code;
+        if (const int code = settle(0); code != exit_ok) return code;
       }
     }
     return exit_ok;
   }
 
   int send_one(Bytes& object) {
-    // Back-pressure ends here: the node reads on once it has room.
-    if (!signals_.wait(client_.fd(), POLLOUT, time_never)) return interrupted();
+    if (const int code = wait_for_room(); code != exit_ok) return code;
+    if (signals_.came()) return interrupted();
     if (options_.stamp) {
       stamp_.time_ns = clock_ns(stamp_.clock);
       gen::write_stamp(stamp_, object);
@@ -112,19 +110,30 @@ class Sender {
     schedule_.sent(object.size(), clock_.now_ns());
     sizes_[sent_objects_++ % under_way_max] = object.size();
     ++under_way_;
-    const Status sent = hand_over(object);
+    // The next one must not hold this one back: it has to be due, and not to come from a file,
+    // which may be a pipe.
+    const bool more = !options_.sizes.empty() && schedule_.due_ns() <= clock_.now_ns();
+    const Status sent =
+        client_.send_publish(options_.stream, object, console::Client::for_ever, more);
     return sent ? exit_ok : report(sent.error());
   }
 
-  Status hand_over(const Bytes& object) {
-    if (object.size() <= short_send_bytes) return client_.send_publish(options_.stream, object);
-    const Signals::Deadly deadly(signals_);
-    return client_.send_publish(options_.stream, object);
+  // Back-pressure ends here: the node reads on once it has room.
+  int wait_for_room() {
+    if (client_.output_waits()) client_.flush();
+    while (client_.output_waits() && !signals_.came()) {
+      if (!client_.has_event()) signals_.wait(client_.fd(), POLLIN, time_never);
+      if (const int code = settle(0); code != exit_ok) return code;
+    }
+    return exit_ok;
   }
 
-  // Takes one reply. Replies come in the order of the objects.
+  // Takes one reply, if it is there in time; 0 may be too early. Replies come in the order of the
+  // objects.
   int settle(int timeout_ms) {
     const auto result = client_.receive_published(timeout_ms);
+    const bool is_early = timeout_ms == 0 && !result && result.error().code == ErrorCode::timeout;
+    if (is_early) return exit_ok;
     if (!result) return report(result.error());
     if (result->state != cli::PublishState::accepted) {
       fmt::print(stderr, "error: object {}: {}\n", sent_.objects, result->message);
@@ -141,7 +150,7 @@ class Sender {
     while (under_way_ > 0) {
       const bool ready =
           client_.has_event() || signals_.came() || signals_.wait(client_.fd(), POLLIN, time_never);
-      const int timeout_ms = signals_.came() ? last_replies_ms : console::Client::for_ever;
+      const int timeout_ms = signals_.came() ? last_replies_ms : 0;
       if (!ready && !signals_.came()) continue;
       if (const int code = settle(timeout_ms); code != exit_ok) return code;
     }

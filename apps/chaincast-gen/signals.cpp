@@ -43,12 +43,4 @@ bool Signals::wait(int fd, short events, TimeNs deadline_ns) {
   return false;
 }
 
-Signals::Deadly::Deadly(const Signals& signals) : signals_(signals) {
-  sigprocmask(SIG_UNBLOCK, &signals_.set_, nullptr);
-}
-
-Signals::Deadly::~Deadly() {
-  sigprocmask(SIG_BLOCK, &signals_.set_, nullptr);
-}
-
 }  // namespace chaincast::generator

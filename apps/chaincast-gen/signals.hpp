@@ -17,21 +17,9 @@ class Signals {
   Signals& operator=(const Signals&) = delete;
 
   bool came() const { return came_; }
-  // Until the connection can be read or written (`events`), a signal comes, or the time is over.
-  // True only if the connection is ready.
+  // Until `events` of the descriptor (negative: none), a signal, or the time is over. True only if
+  // the descriptor is ready.
   bool wait(int fd, short events, TimeNs deadline_ns);
-
-  // While it lives, a signal ends the program at once: around calls that may block for ever.
-  class Deadly {
-   public:
-    explicit Deadly(const Signals& signals);
-    ~Deadly();
-    Deadly(const Deadly&) = delete;
-    Deadly& operator=(const Deadly&) = delete;
-
-   private:
-    const Signals& signals_;
-  };
 
  private:
   sigset_t set_;

@@ -8,10 +8,12 @@
 #include <cstring>
 #include <deque>
 
+#include "gen/capture.hpp"
 #include "gen/sizes.hpp"
 #include "gen/synthetic.hpp"
 #include "report.hpp"
 #include "route/mrt.hpp"
+#include "route/source.hpp"
 #include "route/synthetic.hpp"
 
 namespace chaincast::generator {
@@ -70,6 +72,63 @@ class MrtSource final : public ObjectSource {
  private:
   route::RouteObjects routes_;
   size_t at_ = 0;
+};
+
+class CaptureSource final : public ObjectSource {
+ public:
+  CaptureSource(std::unique_ptr<gen::Capture> capture, const SendOptions& options,
+                uint32_t object_bytes_max)
+      : capture_(std::move(capture)), options_(options), object_bytes_max_(object_bytes_max) {}
+
+  Result<bool> next(Bytes& object) override {
+    gen::Packet packet;
+    for (;;) {
+      const auto more = capture_->next(packet);
+      if (!more || !*more) return more;
+      ++packets_;
+      ByteSpan content = packet.bytes;
+      auto verdict = gen::UdpVerdict::payload;
+      if (options_.payloads) verdict = gen::udp_payload(packet, content);
+      // A packet that was recorded in part is still a packet, and counts as such.
+      if (!options_.payloads && packet.original_bytes > packet.bytes.size()) ++cut_;
+      other_ += verdict == gen::UdpVerdict::other;
+      fragments_ += verdict == gen::UdpVerdict::fragment;
+      cut_ += verdict == gen::UdpVerdict::cut;
+      if (verdict != gen::UdpVerdict::payload) continue;
+      if (content.size() > object_bytes_max_) return too_long(content.size());
+      object.assign(content.begin(), content.end());
+      return true;
+    }
+  }
+  void describe(ops::Json& document) const override {
+    document["packets"] = packets_;
+    document["cut"] = cut_;
+    if (options_.payloads) {
+      document["fragments"] = fragments_;
+      document["not_udp"] = other_;
+    }
+  }
+  std::string describe() const override {
+    const std::string rest =
+        options_.payloads ? fmt::format(", {} fragments, {} not UDP", fragments_, other_) : "";
+    return fmt::format("{} packets: {} cut short by the recorder{}", packets_, cut_, rest);
+  }
+
+ private:
+  Error too_long(size_t bytes) const {
+    return error(ErrorCode::invalid,
+                 fmt::format("{}: packet {} has {} bytes, and stream {} takes objects of at most "
+                             "{}; raise its object_bytes_max",
+                             options_.pcap, packets_, bytes, options_.stream, object_bytes_max_));
+  }
+
+  std::unique_ptr<gen::Capture> capture_;
+  const SendOptions& options_;
+  const uint32_t object_bytes_max_;
+  uint64_t packets_ = 0;
+  uint64_t cut_ = 0;
+  uint64_t fragments_ = 0;
+  uint64_t other_ = 0;
 };
 
 class RouteSource final : public ObjectSource {
@@ -164,6 +223,14 @@ Made make_mrt(const SendOptions& options, uint32_t object_bytes_max) {
   return Made(std::make_unique<MrtSource>(std::move(*routes)));
 }
 
+Made make_capture(const SendOptions& options, uint32_t object_bytes_max) {
+  auto source = route::open_source(options.pcap);
+  if (!source) return error(ErrorCode::invalid, source.error().message);
+  auto capture = gen::Capture::open(std::move(*source), options.pcap);
+  if (!capture) return capture.error();
+  return Made(std::make_unique<CaptureSource>(std::move(*capture), options, object_bytes_max));
+}
+
 Made make_synthetic(const SendOptions& options, uint32_t object_bytes_max) {
   auto sizes = gen::Sizes::parse(options.sizes);
   if (!sizes) return error(ErrorCode::invalid, "--" + sizes.error().message);
@@ -192,6 +259,7 @@ Made make_source(const SendOptions& options, uint32_t object_bytes_max) {
   }
   if (!options.file.empty()) return make_file(options, object_bytes_max);
   if (!options.mrt.empty()) return make_mrt(options, object_bytes_max);
+  if (!options.pcap.empty()) return make_capture(options, object_bytes_max);
   if (!options.sizes.empty()) return make_synthetic(options, object_bytes_max);
   const size_t object_bytes = options.object_bytes > 0 ? options.object_bytes : object_bytes_max;
   return Made(std::make_unique<RouteSource>(options, object_bytes));
