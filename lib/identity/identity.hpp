@@ -32,6 +32,7 @@ struct SecretFile {
   enum class Kind { full, relay };
   Kind kind = Kind::full;
   Secret secret{};  // full: as configured; relay: A
+  bool operator==(const SecretFile&) const = default;
 };
 
 // First 16 bytes of SHA-256(public key).
