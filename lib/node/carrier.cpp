@@ -47,7 +47,7 @@ Carrier::Carrier(CarrierConfig config, Plane& plane, Mailer& mailer, rcu::Retire
       log_(std::move(log)) {}
 
 Carrier::~Carrier() {
-  while (!carried_.empty()) forget(carried_.begin()->first);
+  while (!carried_.empty()) drop(carried_.begin()->first);
 }
 
 // ---- configuration --------------------------------------------------------------------------
@@ -109,7 +109,7 @@ Status Carrier::remove(const std::string& name, TimeNs now_ns) {
     gone.push_back(id);
   }
   mailer_.flush();
-  for (StreamId id : gone) forget(id);
+  for (StreamId id : gone) withdraw(id);
   retirer_.flush();
   found->second->delivery.close("the stream was removed");
   resources_.erase(found);
@@ -164,12 +164,28 @@ Result<Carried*> Carrier::carry(const stream::SignedDescriptor& descriptor, Reso
   return out;
 }
 
-void Carrier::forget(StreamId id) {
+void Carrier::drop(StreamId id) {
   const auto found = carried_.find(id);
   if (found == carried_.end()) return;
   plane_.streams.remove(id, retirer_);
   retirer_.retire_shared(found->second->stream);
   carried_.erase(found);
+}
+
+// Neighbours stop sending it, and offer it again from time to time: its resource may be back.
+void Carrier::withdraw(StreamId id) {
+  const auto found = carried_.find(id);
+  if (found == carried_.end()) return;
+  if (found->second->origin) return forget(id);
+  for (const auto& [peer, neighbour] : found->second->neighbours) {
+    peering_->send(peer, wire::RefuseStream{id, wire::StreamRefusal::unknown_resource, 0});
+  }
+  drop(id);
+}
+
+void Carrier::forget(StreamId id) {
+  if (carried_.count(id) == 0) return;
+  drop(id);
   if (forgotten_.size() >= forgotten_max) forgotten_.erase(forgotten_.begin());
   forgotten_.insert(id);
 }
@@ -261,9 +277,9 @@ void Carrier::end(TimeNs now_ns) {
   for (auto& [name, resource] : resources_) resource->delivery.flush();
 }
 
-void Carrier::set_repair(bool enabled) {
-  config_.repair.enabled = enabled;
-  for (auto& [id, carried] : carried_) carried->repair->set_enabled(enabled);
+void Carrier::set_repair(const repair::RepairConfig& repair) {
+  config_.repair = repair;
+  for (auto& [id, carried] : carried_) carried->repair->configure(repair);
 }
 
 // ---- publish and subscribe ------------------------------------------------------------------

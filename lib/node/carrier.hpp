@@ -47,6 +47,7 @@ struct Carried {
   struct Neighbour {
     bool knows = false;             // it sent a message about this stream
     bool is_refused = false;        // by it, or by us because its path is too small
+    bool is_by_path = false;        // the latter
     bool may_change = false;        // refused for what its operator can still configure
     TimeNs descriptor_sent_ns = 0;  // repeated until it knows
     TimeNs descriptor_wait_ns = 0;
@@ -75,7 +76,8 @@ class Carrier final : public PeerListener {
   static Error not_configured(std::string_view name);
   // A resource of the configuration; starts an origin if it publishes.
   Status add(const StreamConfig& config, const identity::SecretFile& secret, TimeNs now_ns);
-  // Ends our origin with its last statement, forgets the resource's streams.
+  // Ends our origin with its last statement, forgets it, and gives the resource's other streams up
+  // until a resource of that name comes again.
   Status remove(const std::string& name, TimeNs now_ns);
   // True if more is waiting.
   bool poll(TimeNs now_ns);
@@ -88,7 +90,7 @@ class Carrier final : public PeerListener {
   Result<cli::SubscriptionId> subscribe(std::string_view name, cli::Subscriber* subscriber);
   void unsubscribe(cli::SubscriptionId subscription);
 
-  void set_repair(bool enabled);
+  void set_repair(const repair::RepairConfig& repair);
   bool is_repair_enabled() const { return config_.repair.enabled; }
 
   // For `show`.
@@ -119,12 +121,15 @@ class Carrier final : public PeerListener {
                          std::unique_ptr<stream::Origin> origin, TimeNs now_ns);
   Status start_origin(const std::string& name, Resource& resource, TimeNs now_ns);
   void poll_origin(Carried& carried, TimeNs now_ns);
+  void drop(StreamId id);
+  void withdraw(StreamId id);
   void forget(StreamId id);
   void forget_quiet(TimeNs now_ns);
   void meet(Carried& carried, uint32_t peer, TimeNs now_ns);
   void send_descriptor(Carried& carried, uint32_t peer, TimeNs now_ns);
   void repeat_descriptors(Carried& carried, TimeNs now_ns);
   void update_neighbours(Carried& carried, TimeNs now_ns);
+  void publish_refusals(Carried& carried);
   void send(StreamId stream, repair::RepairOutput& out);
   Carried* find(StreamId id, uint32_t peer);
   size_t memory_bytes() const;

@@ -46,30 +46,34 @@ void Carrier::on_peer_down(uint32_t peer, TimeNs now_ns) {
 void Carrier::on_path_changed(uint32_t peer, TimeNs now_ns) {
   for (auto& [id, carried] : carried_) {
     const auto neighbour = carried->neighbours.find(peer);
-    // A path that grew may carry the stream now; one that shrank may not.
-    if (neighbour != carried->neighbours.end() && !neighbour->second.knows) {
+    // A path that grew may carry the stream now; one that shrank may not. What the peer itself has
+    // refused stays so.
+    if (neighbour != carried->neighbours.end() && !neighbour->second.knows &&
+        (!neighbour->second.is_refused || neighbour->second.is_by_path)) {
       carried->neighbours.erase(neighbour);
     }
     if (carried->neighbours.count(peer) == 0) meet(*carried, peer, now_ns);
   }
 }
 
-// A stream and a peer that is up: introduced, unless the path cannot carry the stream.
+// A stream and a peer that is up: introduced, unless the path cannot carry the stream. What an
+// earlier session knew is void.
 void Carrier::meet(Carried& carried, uint32_t peer, TimeNs now_ns) {
-  Carried::Neighbour& neighbour = carried.neighbours[peer];
+  Carried::Neighbour& neighbour = carried.neighbours[peer] = {};
   neighbour.descriptor_wait_ns = descriptor_wait_min_ns;
   const size_t room = peering_->frame_room_bytes(peer);
   if (carried.stream->frame_bytes_max > room) {
     neighbour.is_refused = true;
+    neighbour.is_by_path = true;
     neighbour.why = fmt::format(
         "frames of {} bytes do not fit the {} bytes that the path carries; lower the stream's "
         "payload or raise the MTU on the path",
         carried.stream->frame_bytes_max, room);
     log_(fmt::format("stream {} to peer {}: {}", carried.resource, peering_->name(peer),
                      neighbour.why));
-    return;
+  } else {
+    send_descriptor(carried, peer, now_ns);
   }
-  send_descriptor(carried, peer, now_ns);
   update_neighbours(carried, now_ns);
 }
 
@@ -100,12 +104,32 @@ void Carrier::update_neighbours(Carried& carried, TimeNs now_ns) {
     }
   }
   carried.repair->set_neighbours(neighbours, now_ns);
+  publish_refusals(carried);
 }
 
+// A peer that has refused a stream gets no frames of it. One that has yet to answer gets them: it
+// learns the stream while the first ones are on their way.
+void Carrier::publish_refusals(Carried& carried) {
+  auto refused_by = std::make_unique<stream::PeerSet>();
+  for (const auto& [peer, neighbour] : carried.neighbours) {
+    if (neighbour.is_refused) refused_by->peers.push_back(peer);
+  }
+  auto& published = carried.stream->refused_by;
+  const stream::PeerSet* const before = published.read();
+  if (before == nullptr ? refused_by->peers.empty() : before->peers == refused_by->peers) return;
+  if (refused_by->peers.empty()) refused_by.reset();
+  published.publish(std::move(refused_by), retirer_);
+}
+
+// Who speaks of a stream that this node does not carry takes it for one that does: because it was
+// removed here, or because this node is back before its absence was noticed.
 Carried* Carrier::find(StreamId id, uint32_t peer) {
   const auto found = carried_.find(id);
   if (found == carried_.end()) {
     ++counters_.unknown_stream_messages;
+    if (forgotten_.count(id) == 0) {
+      peering_->send(peer, wire::RefuseStream{id, wire::StreamRefusal::unknown_resource, 0});
+    }
     return nullptr;
   }
   return found->second->neighbours.count(peer) != 0 ? found->second.get() : nullptr;
@@ -226,8 +250,7 @@ wire::StreamRefusal Carrier::judge(const stream::SignedDescriptor& descriptor,
   const auto count = std::count_if(carried_.begin(), carried_.end(), [&](const auto& entry) {
     return entry.second->resource == descriptor.descriptor.resource;
   });
-  const dedup::WindowConfig window = stream::window_config(descriptor.descriptor);
-  const size_t bytes = (size_t{1} << window.size_log2) * (window.slot_bytes + size_t{72});
+  const size_t bytes = dedup::Window::memory_bytes_of(stream::window_config(descriptor.descriptor));
   if (static_cast<size_t>(count) >= streams_per_resource_max ||
       memory_bytes() + bytes > stream_memory_bytes_max) {
     return wire::StreamRefusal::capacity;
@@ -237,11 +260,17 @@ wire::StreamRefusal Carrier::judge(const stream::SignedDescriptor& descriptor,
 }
 
 void Carrier::on_refusal(uint32_t peer, const wire::RefuseStream& refusal, TimeNs now_ns) {
-  Carried* carried = find(refusal.stream, peer);
-  if (carried == nullptr) return;
+  const auto found = carried_.find(refusal.stream);
+  if (found == carried_.end()) {
+    ++counters_.unknown_stream_messages;
+    return;
+  }
+  Carried* const carried = found->second.get();
+  if (carried->neighbours.count(peer) == 0) return;
   Carried::Neighbour& neighbour = carried->neighbours[peer];
   if (neighbour.is_refused) return;
   neighbour.is_refused = true;
+  neighbour.knows = false;  // it may have carried the stream until now
   neighbour.may_change = refusal.why == wire::StreamRefusal::unknown_resource ||
                          refusal.why == wire::StreamRefusal::capacity;
   neighbour.why = to_text(refusal.why);

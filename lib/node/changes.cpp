@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "node/key_files.hpp"
 #include "node/node.hpp"
 
 namespace chaincast::node {
@@ -34,25 +35,35 @@ Status Node::add_port(const PortConfig& config) {
                                                 "detach it first",
                                                 config.name));
   }
-  const unsigned queues = config.queues != 0 ? config.queues : config_.node.workers;
-  auto port = environment_.make_port(config, queues, payload_pool_);
-  if (!port) return port.error();
+  const unsigned workers = config_.node.workers;
+  auto pool = pools_.of_port(config_, config, config.queues != 0 ? config.queues : workers,
+                             environment_.numa_node ? environment_.numa_node(config) : -1);
+  if (!pool) return pool.error();
+  auto port = environment_.make_port(config, workers, *pool);
+  if (!port) {
+    pools_.release(*pool);
+    return port.error();
+  }
   if (const unsigned tx_queues = (*port)->capabilities().tx_queues;
-      tx_queues < config_.node.workers && config.role == port::Role::fabric) {
+      tx_queues < workers && config.role == port::Role::fabric) {
     return error(ErrorCode::unsupported,
                  fmt::format("port {}: its device has {} tx queues for {} workers; lower [node] "
                              "workers, or give the device more queues (qpairs=, queues=)",
-                             config.name, tx_queues, config_.node.workers));
+                             config.name, tx_queues, workers));
   }
   auto record = std::make_unique<PortRecord>();
   record->config = config;
   record->port = std::move(port).value();
+  record->pool = *pool;
   while (std::any_of(ports_.begin(), ports_.end(),
                      [&](const auto& other) { return other->id == record->id; })) {
     ++record->id;
   }
   if (Status started = record->port->start(); !started) return started;
   record->is_started = true;
+  const port::Info info = record->port->info();
+  sight_->add_port(*record->port,
+                   {record->id, {config.name, info.driver + " " + info.device}, info.addresses});
   ports_.push_back(std::move(record));
   config_.ports.push_back(config);
   publish_receive_plan();
@@ -73,6 +84,55 @@ Status Node::set_port_started(PortRecord& record, bool started) {
   return {};
 }
 
+Status Node::change_port(PortRecord& record, const std::function<Status(port::Port&)>& change) {
+  const bool was_started = record.is_started;
+  if (Status stopped = set_port_started(record, false); !stopped) return stopped;
+  Status changed = change(*record.port);
+  if (!was_started) return changed;
+  Status started = set_port_started(record, true);
+  return changed ? started : changed;
+}
+
+Status Node::set_port_mtu(PortRecord& record, uint16_t mtu_bytes) {
+  Status changed = change_port(record, [&](port::Port& port) { return port.set_mtu(mtu_bytes); });
+  if (!changed) return changed;
+  record.config.mtu_bytes = mtu_bytes;
+  for (PortConfig& port : config_.ports) {
+    if (port.name == record.config.name) port.mtu_bytes = mtu_bytes;
+  }
+  peering_->follow_mtu(record.port.get(), now_ns());
+  return {};
+}
+
+Status Node::set_port_promiscuous(PortRecord& record, bool is_on) {
+  if (Status set = record.port->set_promiscuous(is_on); !set) return set;
+  record.config.promisc = is_on;
+  for (PortConfig& port : config_.ports) {
+    if (port.name == record.config.name) port.promisc = is_on;
+  }
+  return {};
+}
+
+// One line per change, and its peers need not wait until they have been silent for long.
+void Node::follow_link(PortRecord& record, TimeNs now_ns) {
+  const bool has_link = !record.is_started || record.port->has_link();
+  if (has_link == record.has_link) return;
+  record.has_link = has_link;
+  const bool is_gone = !has_link && !record.port->info().is_present;
+  const char* state = has_link ? "link up" : is_gone ? "its device is gone" : "link down";
+  log_.say(has_link ? LogLevel::info : LogLevel::warning,
+           fmt::format("port {}: {}", record.config.name, state));
+  if (!has_link) {
+    peering_->lose_port(record.port.get(), fmt::format("port {}: {}", record.config.name, state),
+                        now_ns);
+  }
+  if (is_gone) {
+    if (Status stopped = set_port_started(record, false); !stopped) {
+      log_.warning(stopped.error().message);
+    }
+  }
+}
+
 Status Node::remove_port(const std::string& name) {
   auto found = find_port(name);
   if (!found) return found.error();
@@ -82,17 +142,24 @@ Status Node::remove_port(const std::string& name) {
                  fmt::format("port {}: peers use it; `remove peer` them first", name));
   }
   if (Status stopped = set_port_started(*record, false); !stopped) return stopped;
+  rte_mempool* const pool = record->pool;
   erase_named(config_.ports, record->config.name);
+  sight_->remove_port(record->id);
   std::erase_if(ports_, [record](const auto& other) { return other.get() == record; });
+  pools_.release(pool);
   return {};
 }
 
-// Which worker polls which queue: queue w, and with it UDP port base + w, belongs to worker w. A
-// port with fewer queues is polled by worker 0, which hands datagrams over by their UDP port. A
-// transmit queue has its housekeeping done by the worker that sends on it.
+// Which worker polls which queue. Where the device steers, worker w has the queue of its UDP port;
+// worker 0 has the one before these, control's own, and polls it first. Elsewhere worker 0 has all
+// queues and hands datagrams over by their UDP port. A transmit queue has its housekeeping done by
+// the worker that sends on it.
 void Node::publish_receive_plan() {
   auto plan = std::make_unique<ReceivePlan>();
   const unsigned workers = plane_.workers();
+  const auto worker_at = [workers](unsigned place, bool has_control) {
+    return std::min(place - (has_control && place > 0 ? 1 : 0), workers - 1);
+  };
   plan->queues.resize(workers);
   plan->ticks.resize(workers);
   for (const auto& record : ports_) {
@@ -100,13 +167,19 @@ void Node::publish_receive_plan() {
     const port::Capabilities capabilities = record->port->capabilities();
     port::Port* port = record->port.get();
     const uint16_t base = port->info().udp_port;
+    const bool has_control = capabilities.control_port;
+    const bool is_hashed = capabilities.control_queue == port::ControlQueue::hashed;
     for (uint16_t q = 0; q < capabilities.rx_queues; ++q) {
-      const unsigned worker = std::min<unsigned>(q, workers - 1);
+      const unsigned worker = is_hashed ? 0 : worker_at(q, has_control);
       ReceiveQueue queue{port, q, {}, base};
-      if (!capabilities.steers_ports && workers > 1) {
-        for (unsigned w = 0; w < workers; ++w) queue.worker_of.push_back(static_cast<uint8_t>(w));
+      for (unsigned place = 0;
+           !capabilities.steers_ports && workers > 1 && place < workers + (has_control ? 1 : 0);
+           ++place) {
+        queue.worker_of.push_back(static_cast<uint8_t>(worker_at(place, has_control)));
       }
-      plan->queues[worker].push_back(std::move(queue));
+      auto& polled = plan->queues[worker];
+      const bool is_first = capabilities.control_queue == port::ControlQueue::own && q == 0;
+      polled.insert(is_first ? polled.begin() : polled.end(), std::move(queue));
     }
     for (uint16_t q = 0; q < capabilities.tx_queues; ++q) {
       plan->ticks[fanout::tx_queue_worker(capabilities, workers, q)].emplace_back(port, q);
@@ -124,12 +197,10 @@ Status Node::add_peer(const PeerConfig& config) {
                  fmt::format("peer {}: port {} is an edge port; peers need a fabric port",
                              config.name, config.port));
   }
-  auto secret = identity::load_secret(config.secret_file);
-  if (!secret) {
-    return error(secret.error().code,
-                 fmt::format("peer {}: {}", config.name, secret.error().message));
-  }
-  if (secret->kind != identity::SecretFile::Kind::full) {
+  PeerConfig known = config;
+  if (Status read = read_secret(known); !read) return read;
+  const identity::SecretFile& secret = *known.secret;
+  if (secret.kind != identity::SecretFile::Kind::full) {
     return error(ErrorCode::invalid,
                  fmt::format("peer {}: {} holds a relay secret; a link needs a full one "
                              "(`chaincast keygen secret FILE`)",
@@ -138,10 +209,11 @@ Status Node::add_peer(const PeerConfig& config) {
   PeerSettings settings;
   settings.link.name = config.name;
   settings.link.remote = config.address;
-  settings.link.secret = secret->secret;
+  settings.link.secret = secret.secret;
   settings.link.node = config.node;
   settings.link.check_off = !config.check;
   settings.link.mtu_bytes = (*port)->port->capabilities().mtu_bytes;
+  settings.link.control_port = (*port)->port->capabilities().control_port;
   settings.port = (*port)->port.get();
   settings.rate_bytes_per_s = config.rate_bits_per_s / 8;
   settings.receive_rate_bytes_per_s = config.receive_rate_bits_per_s / 8;
@@ -150,25 +222,33 @@ Status Node::add_peer(const PeerConfig& config) {
   settings.copy_shared = (*port)->config.copy == CopyMode::shared;
   auto added = peering_->add(settings, now_ns());
   if (!added) return added.error();
-  config_.peers.push_back(config);
+  sight_->add_peer(*added);
+  config_.peers.push_back(std::move(known));
   return {};
 }
 
 Status Node::remove_peer(const std::string& name) {
+  const auto peer = peering_->find(name);
   if (Status removed = peering_->remove(name, now_ns()); !removed) return removed;
+  if (peer) sight_->remove_peer(*peer);
   retirer_.flush();
   erase_named(config_.peers, name);
   return {};
 }
 
-Status Node::add_stream(const StreamConfig& config) {
-  auto secret = identity::load_secret(config.secret_file);
-  if (!secret) {
-    return error(secret.error().code,
-                 fmt::format("stream {}: {}", config.name, secret.error().message));
+Status Node::set_peer_rate(const std::string& name, uint64_t rate_bits_per_s) {
+  if (Status set = peering_->set_rate(name, rate_bits_per_s / 8); !set) return set;
+  for (PeerConfig& peer : config_.peers) {
+    if (peer.name == name) peer.rate_bits_per_s = rate_bits_per_s;
   }
-  if (Status added = carrier_->add(config, *secret, now_ns()); !added) return added;
-  config_.streams.push_back(config);
+  return {};
+}
+
+Status Node::add_stream(const StreamConfig& config) {
+  StreamConfig known = config;
+  if (Status read = read_secret(known); !read) return read;
+  if (Status added = carrier_->add(config, *known.secret, now_ns()); !added) return added;
+  config_.streams.push_back(std::move(known));
   return {};
 }
 

@@ -16,5 +16,7 @@ std::vector<ops::Operation> config_operations(Node* node);
 std::vector<ops::Operation> port_operations(Node* node);
 std::vector<ops::Operation> peer_operations(Node* node);
 std::vector<ops::Operation> stream_operations(Node* node);
+std::vector<ops::Operation> sight_operations(Node* node);
+std::vector<ops::Operation> latency_operations(Node* node);  // of the section "sight"
 
 }  // namespace chaincast::node

@@ -4,6 +4,7 @@
 #include <rte_version.h>
 
 #include "node/commands.hpp"
+#include "ops/schema.hpp"
 
 namespace chaincast::node {
 
@@ -14,6 +15,7 @@ using ops::Arguments;
 using ops::Json;
 using ops::Operation;
 using ops::Reply;
+namespace schema = ops::schema;
 
 Reply show_version(Node& node) {
   return Json{{"chaincast", CHAINCAST_VERSION},
@@ -92,8 +94,8 @@ Reply show_dedup(Node& node) {
 
 Reply show_pools(Node& node) {
   Json rows = Json::array();
-  for (rte_mempool* pool : {node.payload_pool(), node.header_pool()}) {
-    rows.push_back({{"pool", pool == node.payload_pool() ? "payloads" : "headers"},
+  for (const auto& [name, pool] : node.pools().rows()) {
+    rows.push_back({{"pool", name},
                     {"size", pool->size},
                     {"free", rte_mempool_avail_count(pool)},
                     {"in_use", rte_mempool_in_use_count(pool)}});
@@ -108,25 +110,108 @@ Reply show_pools(Node& node) {
                 {"retired_waiting", node.retirer().pending()}}}};
 }
 
-Operation show(const char* path, const char* help, std::function<Reply(const Arguments&)> handler) {
-  return {path, "display", {}, Access::read, help, std::move(handler)};
+Json counts(std::initializer_list<std::string_view> names) {
+  std::vector<schema::Field> fields;
+  for (const std::string_view name : names) fields.push_back({name, schema::count()});
+  return schema::object(fields);
+}
+
+Json status_schema() {
+  return schema::object({{"name", schema::text()},
+                         {"node", schema::text()},
+                         {"version", schema::text()},
+                         {"uptime_s", schema::count()},
+                         {"forwarding", schema::flag()},
+                         {"workers", schema::count()},
+                         {"ports", schema::count()},
+                         {"peers", schema::count()},
+                         {"peers_up", schema::count()},
+                         {"streams", schema::count()}});
+}
+
+Json version_schema() {
+  return schema::object({{"chaincast", schema::text()},
+                         {"protocol", schema::count()},
+                         {"dpdk", schema::text()},
+                         {"crypto", schema::text()}});
+}
+
+Json workers_schema() {
+  const Json row = schema::object({{"worker", schema::count()},
+                                   {"thread", schema::count()},
+                                   {"cpu", schema::integer()},
+                                   {"idle", schema::one_of({"poll", "sleep"})},
+                                   {"turns", schema::count()},
+                                   {"busy_turns", schema::count()},
+                                   {"packets", schema::count()},
+                                   {"datagrams", schema::count()},
+                                   {"control_datagrams", schema::count()},
+                                   {"handed_over", schema::count()},
+                                   {"sleeps", schema::count()},
+                                   {"turn_max_us", schema::count()},
+                                   {"engine", schema::text()},
+                                   {"crossover_frames", schema::count()}});
+  return schema::rows("workers", row);
+}
+
+Json drops_schema() {
+  return schema::rows(
+      "drops", schema::object({{"reason", schema::text()},
+                               {"count", schema::count()},
+                               {"unit", schema::one_of({"packet", "datagram", "frame", "copy"})},
+                               {"meaning", schema::text()}}));
+}
+
+Json dedup_schema() {
+  const Json row = schema::object({{"stream", schema::text()},
+                                   {"id", schema::text()},
+                                   {"window_frames", schema::count()},
+                                   {"floor", schema::count()},
+                                   {"next", schema::count()},
+                                   {"highest", schema::count()},
+                                   {"final", schema::count()},
+                                   {"committed", schema::count()},
+                                   {"second_variants", schema::count()},
+                                   {"conflicts", schema::count()},
+                                   {"memory_bytes", schema::count()}});
+  return schema::object({{"received_frames", schema::count()},
+                         {"unique_frames", schema::count()},
+                         {"own_frames", schema::count()},
+                         {"duplicate_frames", schema::count()},
+                         {"hops_max", schema::count()},
+                         {"streams", schema::list(row)}});
+}
+
+Json pools_schema() {
+  const Json row = schema::object({{"pool", schema::text()},
+                                   {"size", schema::count()},
+                                   {"free", schema::count()},
+                                   {"in_use", schema::count()}});
+  return schema::object(
+      {{"pools", schema::list(row)},
+       {"control", counts({"commands", "ring_full", "no_mbuf", "unresolved", "retired_waiting"})}});
+}
+
+Operation show(const char* path, const char* help, Json schema,
+               std::function<Reply(const Arguments&)> handler) {
+  return {path, "display", {}, Access::read, help, std::move(handler), std::move(schema)};
 }
 
 }  // namespace
 
 std::vector<Operation> display_operations(Node* node) {
   return {
-      show("show status", "Name, identity, uptime and counts of this node",
+      show("show status", "Name, identity, uptime and counts of this node", status_schema(),
            [node](const Arguments&) -> Reply { return node->status(); }),
       show("show version", "Versions of chaincast, its protocol, DPDK and the crypto engine",
-           [node](const Arguments&) { return show_version(*node); }),
+           version_schema(), [node](const Arguments&) { return show_version(*node); }),
       show("show workers", "Workers: cpu, idle mode, turns, longest turn, crypto engine",
-           [node](const Arguments&) { return show_workers(*node); }),
+           workers_schema(), [node](const Arguments&) { return show_workers(*node); }),
       show("show drops", "Everything lost, by reason, since the start or the last clear",
-           [node](const Arguments&) { return show_drops(*node); }),
-      show("show dedup", "Windows of the streams and what deduplication did",
+           drops_schema(), [node](const Arguments&) { return show_drops(*node); }),
+      show("show dedup", "Windows of the streams and what deduplication did", dedup_schema(),
            [node](const Arguments&) { return show_dedup(*node); }),
-      show("show pools", "Packet buffers and control rings",
+      show("show pools", "Packet buffers and control rings", pools_schema(),
            [node](const Arguments&) { return show_pools(*node); }),
       {"clear drops",
        "display",

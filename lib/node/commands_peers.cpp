@@ -3,6 +3,7 @@
 
 #include "node/commands.hpp"
 #include "node/config_arguments.hpp"
+#include "ops/schema.hpp"
 
 namespace chaincast::node {
 
@@ -15,6 +16,7 @@ using ops::ArgumentType;
 using ops::Json;
 using ops::Operation;
 using ops::Reply;
+namespace schema = ops::schema;
 
 Json peer_row(Node& node, uint32_t peer) {
   const Peering& peering = node.peering();
@@ -58,6 +60,31 @@ Json peer_row(Node& node, uint32_t peer) {
   return row;
 }
 
+Json peer_schema() {
+  return schema::object({{"name", schema::text()},
+                         {"state", schema::text()},
+                         {"address", schema::text()},
+                         {"node", schema::text()},
+                         {"last_heard_ms", schema::nullable(schema::count())},
+                         {"rtt_us", schema::nullable(schema::count())},
+                         {"mtu_bytes", schema::count()},
+                         {"loss_percent", schema::real()},
+                         {"version", schema::count()},
+                         {"sessions", schema::count()},
+                         {"check", schema::flag()},
+                         {"rate_bits_per_s", schema::count()},
+                         {"receive_rate_bits_per_s", schema::count()},
+                         {"tx_datagrams", schema::count()},
+                         {"tx_frames", schema::count()},
+                         {"tx_bytes", schema::count()},
+                         {"tx_dropped_copies", schema::count()},
+                         {"rx_datagrams", schema::count()},
+                         {"rx_bytes", schema::count()},
+                         {"rx_lost", schema::count()},
+                         {"rx_lanes", schema::list(schema::count())},
+                         {"detail", schema::text()}});
+}
+
 Reply show_peers(Node& node, const Arguments& arguments) {
   const std::string which = arguments.text("peer", "all");
   Json rows = Json::array();
@@ -68,18 +95,36 @@ Reply show_peers(Node& node, const Arguments& arguments) {
   return Json{{"peers", rows}};
 }
 
-Reply show_peer_drops(Node& node, const Arguments& arguments) {
-  auto peer = node.peering().find(arguments.text("peer"));
-  if (!peer) return peer.error();
-  Json rows = Json::array();
+void add_drops(Node& node, uint32_t peer, bool with_name, Json& rows) {
   for (size_t i = 0; i < stage::drop_count; ++i) {
     const auto reason = static_cast<stage::Drop>(i);
-    const uint64_t count = node.peering().drops(*peer, reason);
-    if (count > 0) {
-      rows.push_back({{"reason", std::string(stage::drop_text(reason).name)}, {"copies", count}});
-    }
+    const uint64_t count = node.peering().drops(peer, reason);
+    if (count == 0) continue;
+    Json row = Json::object();
+    if (with_name) row["peer"] = node.peering().name(peer);
+    row["reason"] = stage::drop_text(reason).name;
+    row["copies"] = count;
+    rows.push_back(std::move(row));
   }
-  return Json{{"peer", arguments.text("peer")}, {"drops", rows}};
+}
+
+Reply show_peer_drops(Node& node, const Arguments& arguments) {
+  const std::string which = arguments.text("peer");
+  Json rows = Json::array();
+  if (which == "all") {
+    for (const uint32_t peer : node.peering().peers()) add_drops(node, peer, true, rows);
+  } else {
+    auto peer = node.peering().find(which);
+    if (!peer) return peer.error();
+    add_drops(node, *peer, false, rows);
+  }
+  return Json{{"peer", which}, {"drops", rows}};
+}
+
+Json peer_drops_schema() {
+  const Json row = schema::object(
+      {{"peer", schema::text(), false}, {"reason", schema::text()}, {"copies", schema::count()}});
+  return schema::object({{"peer", schema::text()}, {"drops", schema::list(row)}});
 }
 
 Reply show_links(Node& node) {
@@ -91,6 +136,16 @@ Reply show_links(Node& node) {
               {"no_session", c.no_session},       {"bad_seal", c.bad_seal},
               {"replayed", c.replayed},           {"unsupported", c.unsupported},
               {"no_link_id", c.no_link_id}};
+}
+
+Json links_schema() {
+  std::vector<schema::Field> fields;
+  for (const char* name : {"malformed", "unknown_address", "over_budget", "bad_mac", "reflected",
+                           "wrong_node", "wrong_version", "unexpected", "no_session", "bad_seal",
+                           "replayed", "unsupported", "no_link_id"}) {
+    fields.push_back({name, schema::count()});
+  }
+  return schema::object(fields);
 }
 
 Reply add_peer(Node& node, const Arguments& arguments) {
@@ -105,10 +160,7 @@ Reply set_rate(Node& node, const Arguments& arguments) {
   const std::string name = arguments.text("peer");
   const auto bits = parse_rate(arguments.text("rate"));
   if (!bits) return bits.error();
-  if (Status set = node.peering().set_rate(name, *bits / 8); !set) return set.error();
-  for (PeerConfig& peer : node.config().peers) {
-    if (peer.name == name) peer.rate_bits_per_s = *bits;
-  }
+  if (Status set = node.set_peer_rate(name, *bits); !set) return set.error();
   return Json{{"peer", name}, {"rate_bits_per_s", *bits}};
 }
 
@@ -174,25 +226,32 @@ std::vector<Operation> peer_operations(Node* node) {
        {any},
        Access::read,
        "State, last heard, round trip, MTU, loss and traffic of each peer",
-       [node](const Arguments& a) { return show_peers(*node, a); }},
+       [node](const Arguments& a) { return show_peers(*node, a); },
+       schema::rows("peers", peer_schema())},
       {"show peer drops",
        "peers",
-       {one_peer()},
+       {ops::or_all(ops::argument("peer", ArgumentType::peer, "peer name or all"))},
        Access::read,
-       "Copies lost for one peer, by reason",
-       [node](const Arguments& a) { return show_peer_drops(*node, a); }},
+       "Copies lost for a peer, by reason",
+       [node](const Arguments& a) { return show_peer_drops(*node, a); },
+       peer_drops_schema()},
       {"show links",
        "peers",
        {},
        Access::read,
        "What was refused on the links' control path",
-       [node](const Arguments&) { return show_links(*node); }},
+       [node](const Arguments&) { return show_links(*node); },
+       links_schema()},
       {"ping",
        "peers",
        {one_peer()},
        Access::read,
        "Measure the round trip to a peer",
-       [node](const Arguments& a) { return ping(*node, a); }},
+       [node](const Arguments& a) { return ping(*node, a); },
+       schema::object({{"peer", schema::text()},
+                       {"state", schema::text()},
+                       {"rtt_us", schema::count()},
+                       {"rtt_min_us", schema::count()}})},
   };
   for (Operation& change : change_operations(node)) operations.push_back(std::move(change));
   return operations;

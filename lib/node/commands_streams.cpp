@@ -3,6 +3,7 @@
 
 #include "node/commands.hpp"
 #include "node/config_arguments.hpp"
+#include "ops/schema.hpp"
 
 namespace chaincast::node {
 
@@ -14,6 +15,7 @@ using ops::ArgumentType;
 using ops::Json;
 using ops::Operation;
 using ops::Reply;
+namespace schema = ops::schema;
 
 const char* to_text(wire::Suite suite) {
   switch (suite) {
@@ -80,7 +82,9 @@ Json progress_of(const Carried& carried) {
           {"bad_tags", carried.stream->bad_tags.load(std::memory_order_relaxed)},
           {"nacks_sent", r.nacks_sent},
           {"nacks_received", r.nacks_received},
-          {"frames_resent", r.frames_resent}};
+          {"frames_resent", r.frames_resent},
+          {"pending_sent", r.pending_sent},
+          {"gone_sent", r.gone_sent}};
 }
 
 Json stream_row(Node& node, const Carried& carried) {
@@ -96,9 +100,10 @@ Json stream_row(Node& node, const Carried& carried) {
            {"payload_bytes_max", d.payload_bytes_max}};
   row.update(progress_of(carried));
   const auto resource = node.carrier().resources().find(carried.resource);
-  row["subscribers"] = resource == node.carrier().resources().end()
-                           ? size_t{0}
-                           : resource->second->delivery.subscribers();
+  const bool is_configured = resource != node.carrier().resources().end();
+  row["subscribers"] = is_configured ? resource->second->delivery.subscribers() : size_t{0};
+  row["dropped_objects"] =
+      is_configured ? resource->second->delivery.counters().dropped_objects : uint64_t{0};
   row["queued_bytes"] = carried.origin ? carried.origin->queued_bytes() : 0;
   Json refused = Json::object();
   for (const auto& [peer, neighbour] : carried.neighbours) {
@@ -106,6 +111,37 @@ Json stream_row(Node& node, const Carried& carried) {
   }
   row["refused_by"] = refused;
   return row;
+}
+
+// Of a stream that somebody has told of, or of a resource that nobody has.
+Json stream_schema() {
+  std::vector<schema::Field> fields = {
+      {"name", schema::text()},
+      {"id", schema::text()},
+      {"origin", schema::text()},
+      {"own", schema::flag()},
+      {"state", schema::one_of({"held", "ended", "waiting for an anchor", "stale", "live"})},
+      {"suite", schema::text()},
+      {"delivery", schema::one_of({"final", "linked"})},
+      {"keeping", schema::one_of({"kept", "live"})},
+      {"payload_bytes_max", schema::count()},
+      {"anchor", schema::text()}};
+  for (const char* name :
+       {"received_frames", "unique_frames",     "duplicate_frames",   "hops_max",
+        "verified_frames", "highest_seq",       "linked_next",        "final_next",
+        "delivered_next",  "delivered_objects", "delivered_bytes",    "repaired_frames",
+        "lost_frames",     "lost_objects",      "reordered_frames",   "gap_frames",
+        "contradictions",  "replaced_frames",   "statements_checked", "statements_bad",
+        "bad_tags",        "nacks_sent",        "nacks_received",     "frames_resent",
+        "pending_sent",    "gone_sent",         "subscribers",        "dropped_objects",
+        "queued_bytes"}) {
+    fields.push_back({name, schema::count()});
+  }
+  fields.push_back({"refused_by", schema::map(schema::text())});
+  return schema::either(schema::object(fields),
+                        schema::object({{"name", schema::text()},
+                                        {"state", schema::one_of({"not heard of"})},
+                                        {"subscribers", schema::count()}}));
 }
 
 Reply show_streams(Node& node, const Arguments& arguments) {
@@ -149,7 +185,8 @@ std::vector<Operation> stream_operations(Node* node) {
        {any},
        Access::read,
        "State, anchor, progress, delivery, loss and repair of each stream",
-       [node](const Arguments& a) { return show_streams(*node, a); }},
+       [node](const Arguments& a) { return show_streams(*node, a); },
+       schema::rows("streams", stream_schema())},
       {"add stream", "streams", section_arguments<StreamConfig>({"name"}), Access::write,
        "Carry a stream, or become its origin, while traffic runs",
        [node](const Arguments& a) { return add_stream(*node, a); }},

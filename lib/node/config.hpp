@@ -9,6 +9,7 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "identity/identity.hpp"
 #include "ops/ops.hpp"
 #include "port/port.hpp"
 #include "repair/repair.hpp"
@@ -16,7 +17,8 @@
 
 // A node's configuration: one TOML file (docs/configuration.md), and the same as plain values.
 // Pure but for load_config, which reads the file; any thread. Values here are checked: ranges,
-// references between sections, what suites allow. Secrets and keys are file names only.
+// references between sections, what suites allow. Secrets and keys are file names, and what the
+// files held when they were read (key_files.hpp); only the names are shown and saved.
 namespace chaincast::node {
 
 enum class Idle : uint8_t { sleep, poll };
@@ -26,6 +28,9 @@ enum class PortDriver : uint8_t { udp, ethdev };
 enum class CopyMode : uint8_t { automatic, shared, linear };
 enum class ChecksumMode : uint8_t { automatic, software, hardware };
 
+// What `version` at the top of a file may say, and what it says where it is left out. It is raised
+// when a key changes its meaning; a file of a later version is refused whole.
+inline constexpr uint64_t config_version = 1;
 inline constexpr size_t config_bytes_max = 1024 * 1024;
 inline constexpr size_t ports_max = 32;
 inline constexpr size_t peers_max = 1024;
@@ -34,9 +39,10 @@ inline constexpr uint16_t udp_port_default = 7000;
 
 struct NodeConfig {
   std::string name;
-  std::string key_file;  // identity: Ed25519 seed, made by `chaincast keygen`
-  std::string socket;    // resolved by the parser, see default_socket
-  std::string network;   // network id: 64 hex digits, or a text whose SHA-256 it is
+  std::string key_file;                 // identity: Ed25519 seed, made by `chaincast keygen`
+  std::optional<PublicKey> public_key;  // of what key_file held
+  std::string socket;                   // resolved by the parser, see default_socket
+  std::string network;                  // network id: 64 hex digits, or a text whose SHA-256 it is
   unsigned workers = 1;
   std::vector<unsigned> worker_cpus;  // one per worker, or empty: any
   Idle idle = Idle::sleep;
@@ -70,11 +76,13 @@ struct PortConfig {
   port::Role role = port::Role::fabric;
   std::optional<Endpoint> address;   // udp: own address and base of the UDP ports
   std::string device;                // ethdev: PCI address or device string
+  std::vector<std::string> members;  // ethdev: what a net_bonding device is made of
   std::vector<InterfaceAddress> ip;  // ethdev
   std::vector<Endpoint> gateways;    // ethdev: at most one per family; port unused
+  uint16_t vlan = 0;                 // ethdev: 802.1Q tag of what it sends and takes; 0: none
   std::optional<uint16_t> udp_port;  // ethdev: base of the UDP ports; else udp_port_default
   uint16_t mtu_bytes = 1500;
-  unsigned queues = 0;  // 0: one per worker
+  unsigned queues = 0;  // 0: one per worker, and one for control where it gets filled
   CopyMode copy = CopyMode::automatic;
   ChecksumMode checksum = ChecksumMode::automatic;
   bool promisc = false;
@@ -86,6 +94,7 @@ struct PeerConfig {
   Endpoint address;  // of its lane 0
   std::string port;  // resolved by the parser where only one fabric port exists
   std::string secret_file;
+  std::optional<identity::SecretFile> secret;  // what secret_file held
   std::optional<NodeId> node;    // expected identity; anyone with the secret if absent
   uint64_t rate_bits_per_s = 0;  // 0: unlimited
   uint64_t receive_rate_bits_per_s = 0;
@@ -96,6 +105,7 @@ struct PeerConfig {
 struct StreamConfig {
   std::string name;  // the resource id
   std::string secret_file;
+  std::optional<identity::SecretFile> secret;  // what secret_file held
   bool publish = false;
   wire::Suite suite = wire::Suite::sha256_gmac;
   std::string payload = "default";                       // or lan, jumbo, a number of bytes
@@ -113,6 +123,11 @@ struct StreamConfig {
   std::vector<PublicKey> origins;  // allow list; empty: any
 };
 
+// For tools that watch a node (docs/observing.md).
+struct MetricsConfig {
+  std::optional<Endpoint> address;  // of the HTTP server; none unless set
+};
+
 struct Config {
   std::string file;  // where it came from; not part of show, save or comparison
   NodeConfig node;
@@ -120,6 +135,7 @@ struct Config {
   std::vector<PeerConfig> peers;
   std::vector<StreamConfig> streams;
   repair::RepairConfig repair;
+  MetricsConfig metrics;
 };
 
 // Reads and parses a file; relative paths in it are relative to its directory. Errors: `io` naming
@@ -148,8 +164,9 @@ Result<uint64_t> parse_rate(const std::string& text);
 
 // A TOML text whose parse gives the same to_json().
 std::string save_config(const Config& config);
-// `show config --json`.
+// `show config --json`, and its schema (ops/schema.hpp).
 ops::Json to_json(const Config& config);
+ops::Json config_schema();
 // A file with every key and a comment for each, for --example-config. It parses.
 std::string example_config();
 // The tables of docs/configuration.md: every key, its type, range, unit, default, meaning.

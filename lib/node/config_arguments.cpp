@@ -143,7 +143,13 @@ class ArgumentReader final : public FieldVisitor {
     value.clear();
     for (size_t start = 0; start <= given.size();) {
       const size_t end = std::min(given.find(',', start), given.size());
-      value.push_back(given.substr(start, end - start));
+      const std::string part = given.substr(start, end - start);
+      // Device strings have commas of their own: net_af_packet0,iface=eth1.
+      if (!value.empty() && part.find('=') != std::string::npos) {
+        value.back() += "," + part;
+      } else {
+        value.push_back(part);
+      }
       start = end + 1;
     }
     if (value.size() > max) {

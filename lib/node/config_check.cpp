@@ -109,6 +109,10 @@ class Checker {
     if (udp && !port.gateways.empty()) {
       add("port", i, "gateway", "is for driver ethdev; the kernel routes for udp");
     }
+    if (udp && !port.members.empty()) add("port", i, "members", "is for driver ethdev; remove it");
+    if (udp && port.vlan != 0) {
+      add("port", i, "vlan", "is for driver ethdev; the kernel tags for udp (a vlan interface)");
+    }
     if (udp && port.udp_port) {
       add("port", i, "udp_port", "is for driver ethdev; udp listens on the port of its address");
     }

@@ -56,6 +56,15 @@ void take(FieldVisitor& visitor, const Key& key, std::string text, T& value, Par
   }
 }
 
+void take_endpoint(FieldVisitor& visitor, const Key& key, std::optional<Endpoint>& value) {
+  take(visitor, key, value ? port::to_text(*value) : "", value,
+       [](const std::string& text) -> Result<std::optional<Endpoint>> {
+         const auto parsed = port::parse_endpoint(text);
+         if (!parsed) return parsed.error();
+         return std::optional(*parsed);
+       });
+}
+
 template <typename T, typename Format, typename Parse>
 void take_list(FieldVisitor& visitor, const Key& key, std::vector<T>& value, size_t max,
                Format format, Parse parse) {
@@ -258,24 +267,25 @@ void visit(FieldVisitor& visitor, PortConfig& port) {
   visitor.choice(Key{"driver", "kernel sockets, or a DPDK device"}, port.driver, driver_choices);
   visitor.choice(Key{"role", "fabric carries chaincast; edge is a site's LAN"}, port.role,
                  role_choices);
-  take(visitor, Key{"address", "udp: own ip:port; worker n listens on port + n"},
-       port.address ? port::to_text(*port.address) : "", port.address,
-       [](const std::string& text) -> Result<std::optional<Endpoint>> {
-         const auto parsed = port::parse_endpoint(text);
-         if (!parsed) return parsed.error();
-         return std::optional(*parsed);
-       });
+  take_endpoint(visitor, Key{"address", "udp: own ip:port; worker n listens on port + n"},
+                port.address);
   visitor.text(Key{"device", "ethdev: PCI address, or device string as for --vdev"}, port.device);
+  visitor.texts(Key{"members", "ethdev: the devices that a net_bonding device is made of"},
+                port.members, 8);
   take_list(visitor, Key{"ip", "ethdev: own addresses with prefix length"}, port.ip, 16,
             interface_text, parse_interface);
   take_list(visitor, Key{"gateway", "ethdev: next hop beyond the prefixes, one per family"},
             port.gateways, 2, port::address_text, port::parse_address);
-  visitor.number(Key{"udp_port", "ethdev: worker n listens on this UDP port + n; unless set 7000"},
+  visitor.number(Key{"vlan", "ethdev: 802.1Q tag of what the port sends and takes; 0: untagged"},
+                 port.vlan, {0, 4094, ""});
+  visitor.number(Key{"udp_port",
+                     "ethdev: control on this UDP port, the bulk of worker n on + 1 + n; unless "
+                     "set 7000"},
                  port.udp_port, {1, 65'000, ""});
   visitor.number(Key{"mtu", "largest IP packet"}, port.mtu_bytes, {1280, 65'535, "bytes"});
   visitor.number(Key{"queues",
-                     "receive and transmit queues; 0: one per worker; one more gives control and "
-                     "routes a transmit queue of their own"},
+                     "receive and transmit queues; 0: one per worker, and on a NIC that fills it "
+                     "one for control and routes"},
                  port.queues, {0, 64, "queues"});
   visitor.choice(Key{"copy", "copies share their payload, or are linear"}, port.copy, copy_choices);
   visitor.choice(Key{"checksum", "who computes UDP checksums"}, port.checksum, checksum_choices);
@@ -362,6 +372,14 @@ void visit(FieldVisitor& visitor, repair::RepairConfig& repair) {
                  repair.nacks_per_tick_max, {1, 1024, "messages"});
   visitor.number(Key{"outstanding_max", "frames of a stream asked for at once"},
                  repair.outstanding_max, {1, 65'536, "frames"});
+}
+
+void visit(FieldVisitor& visitor, MetricsConfig& metrics) {
+  take_endpoint(visitor,
+                Key{"address",
+                    "ip:port that serves /metrics over HTTP to whoever reaches it, e.g. "
+                    "127.0.0.1:9100; unset: nothing is served"},
+                metrics.address);
 }
 
 }  // namespace chaincast::node

@@ -87,6 +87,21 @@ void visit(FieldVisitor& visitor, PortConfig& port);
 void visit(FieldVisitor& visitor, PeerConfig& peer);
 void visit(FieldVisitor& visitor, StreamConfig& stream);
 void visit(FieldVisitor& visitor, repair::RepairConfig& repair);
+void visit(FieldVisitor& visitor, MetricsConfig& metrics);
+
+// A key as documents have it.
+struct KeyText {
+  std::string name;     // with its table's in front: "link.delay_ms"
+  std::string values;   // "1..16 threads", "true or false", ...
+  std::string initial;  // TOML; empty where it has no default
+  std::string help;
+  bool required = false;
+};
+struct SectionText {
+  std::string header;  // "[[peer]]"
+  std::vector<KeyText> keys;
+};
+std::vector<SectionText> describe_sections();
 
 // "1..16 threads".
 std::string range_text(const Range& range);

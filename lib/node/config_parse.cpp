@@ -323,12 +323,14 @@ class Parser {
   }
 
   Result<Config> run(const toml::table& root) {
+    if (!check_version(root)) return problems_.error();
     refuse_unknown(root);
     read_one(root, "node", config_.node, true);
     read_all(root, "port", config_.ports, ports_max);
     read_all(root, "peer", config_.peers, peers_max);
     read_all(root, "stream", config_.streams, streams_max);
     read_one(root, "repair", config_.repair, false);
+    read_one(root, "metrics", config_.metrics, false);
     // Relations only make sense between values that were understood.
     if (!problems_.empty()) return problems_.error();
     if (config_.node.socket.empty()) {
@@ -341,8 +343,26 @@ class Parser {
   }
 
  private:
+  // What a later version means is not guessed at, so it is the only problem then.
+  bool check_version(const toml::table& root) {
+    const toml::node* node = root.get("version");
+    if (node == nullptr) return true;
+    const auto* given = node->as_integer();
+    if (given != nullptr && given->get() == static_cast<int64_t>(config_version)) return true;
+    const bool is_later = given != nullptr && given->get() > static_cast<int64_t>(config_version);
+    problems_.add(
+        line_of(*node),
+        is_later ? fmt::format("version: {} is later than {}, which this chaincast ({}) reads; "
+                               "upgrade chaincast, or write the file anew for version {}",
+                               given->get(), config_version, CHAINCAST_VERSION, config_version)
+                 : fmt::format("version: must be {}, a whole number; correct it or leave it out",
+                               config_version));
+    return false;
+  }
+
   void refuse_unknown(const toml::table& root) {
-    const std::vector<std::string> known = {"node", "port", "peer", "stream", "repair"};
+    const std::vector<std::string> known = {"version", "node",   "port",   "peer",
+                                            "stream",  "repair", "metrics"};
     for (const auto& [name, node] : root) {
       const std::string text(name.str());
       if (std::find(known.begin(), known.end(), text) != known.end()) continue;
@@ -411,9 +431,10 @@ class Parser {
 
   void report(const toml::table& root, const std::vector<Problem>& problems) {
     for (const Problem& problem : problems) {
-      const std::string where = problem.section == "node" || problem.section == "repair"
-                                    ? fmt::format("[{}]", problem.section)
-                                    : title(root, problem.section, problem.index);
+      const toml::node* section = root.get(problem.section);
+      const std::string where = section != nullptr && section->is_array()
+                                    ? title(root, problem.section, problem.index)
+                                    : fmt::format("[{}]", problem.section);
       problems_.add(line_at(root, problem),
                     fmt::format("{} {}: {}", where, problem.key, problem.message));
     }

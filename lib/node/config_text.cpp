@@ -87,6 +87,7 @@ class Writer final : public Formatter {
 
   void section(const std::string& header) { out_ += (out_.empty() ? "" : "\n") + header + "\n"; }
   void comment(const std::string& text) { out_ += "# " + text + "\n"; }
+  void top(std::string_view key, uint64_t value) { out_ += fmt::format("{} = {}\n", key, value); }
   std::string take() { return std::move(out_); }
 
   bool enter(const Key& key, bool present) override {
@@ -174,10 +175,10 @@ class JsonVisitor final : public FieldVisitor {
   std::vector<std::string> names_;
 };
 
-// Rows of a Markdown table.
-class Reference final : public Formatter {
+// What documents say of each key.
+class Describer final : public Formatter {
  public:
-  std::string take() { return std::move(out_); }
+  std::vector<KeyText> take() { return std::move(out_); }
   bool enter(const Key& key, bool) override {
     prefix_ = std::string(key.name) + ".";
     return true;
@@ -186,13 +187,13 @@ class Reference final : public Formatter {
 
  private:
   bool put(const Key& key, const std::string& kind, const std::string& value) override {
-    const std::string initial = key.required ? "required" : value.empty() ? "" : "`" + value + "`";
-    out_ += fmt::format("| `{}{}` | {} | {} | {} |\n", prefix_, key.name, kind, initial, key.help);
+    out_.push_back({fmt::format("{}{}", prefix_, key.name), kind, key.required ? "" : value,
+                    std::string(key.help), key.required});
     return false;
   }
 
   std::string prefix_;
-  std::string out_;
+  std::vector<KeyText> out_;
 };
 
 // Visitors may change what they visit, so writers get a copy.
@@ -210,20 +211,21 @@ void write(Writer& writer, const std::string& header, Section section) {
 }
 
 void write_all(Writer& writer, const Config& config) {
+  writer.top("version", config_version);
   write(writer, "[node]", config.node);
   for (const PortConfig& port : config.ports) write(writer, "[[port]]", port);
   for (const PeerConfig& peer : config.peers) write(writer, "[[peer]]", peer);
   for (const StreamConfig& stream : config.streams) write(writer, "[[stream]]", stream);
   write(writer, "[repair]", config.repair);
+  write(writer, "[metrics]", config.metrics);
 }
 
 template <typename Section>
-std::string reference_of(const std::string& header) {
-  Reference reference;
+SectionText describe_section(const char* header) {
+  Describer describer;
   Section section;
-  visit(reference, section);
-  return fmt::format("\n### `{}`\n\n| key | value | default | meaning |\n|---|---|---|---|\n{}",
-                     header, reference.take());
+  visit(describer, section);
+  return {header, describer.take()};
 }
 
 }  // namespace
@@ -242,6 +244,7 @@ ops::Json to_json(const Config& config) {
     out["streams"].push_back(std::move(entry));
   }
   out["repair"] = json_of(config.repair);
+  out["metrics"] = json_of(config.metrics);
   return out;
 }
 
@@ -275,14 +278,33 @@ std::string example_config() {
   writer.comment("chaincast node configuration: every key, with its default or an example value.");
   writer.comment(
       "Relative paths are relative to this file. Secrets and keys are files of mode 0600.");
+  writer.comment("version: of this format; a file of a later version is refused.");
   write_all(writer, config);
   return writer.take();
 }
 
+std::vector<SectionText> describe_sections() {
+  return {describe_section<NodeConfig>("[node]"),
+          describe_section<PortConfig>("[[port]]"),
+          describe_section<PeerConfig>("[[peer]]"),
+          describe_section<StreamConfig>("[[stream]]"),
+          describe_section<repair::RepairConfig>("[repair]"),
+          describe_section<MetricsConfig>("[metrics]")};
+}
+
 std::string config_reference_markdown() {
-  return reference_of<NodeConfig>("[node]") + reference_of<PortConfig>("[[port]]") +
-         reference_of<PeerConfig>("[[peer]]") + reference_of<StreamConfig>("[[stream]]") +
-         reference_of<repair::RepairConfig>("[repair]");
+  std::string out;
+  for (const SectionText& section : describe_sections()) {
+    out += fmt::format("\n### `{}`\n\n| key | value | default | meaning |\n|---|---|---|---|\n",
+                       section.header);
+    for (const KeyText& key : section.keys) {
+      const std::string initial = key.required          ? "required"
+                                  : key.initial.empty() ? ""
+                                                        : "`" + key.initial + "`";
+      out += fmt::format("| `{}` | {} | {} | {} |\n", key.name, key.values, initial, key.help);
+    }
+  }
+  return out;
 }
 
 }  // namespace chaincast::node

@@ -10,19 +10,22 @@
 namespace chaincast::node {
 
 std::span<const Feature> features() {
-  static constexpr std::array<Feature, 6> list = {{
+  static constexpr std::array<Feature, 7> list = {{
       {"control", control_operations},
       {"display", display_operations},
       {"config", config_operations},
       {"ports", port_operations},
       {"peers", peer_operations},
       {"streams", stream_operations},
+      {"sight", sight_operations},
   }};
   return list;
 }
 
 void fill_table(ops::Table& table, Node* node) {
   ops::add_help(table);
+  ops::add_schema(table);
+  ops::add_watch(table);
   for (const Feature& feature : features()) table.add(feature.operations(node));
 }
 
@@ -38,6 +41,12 @@ std::string commands_markdown() {
     out += fmt::format("| `{}` | {} | {} |\n", text.name, text.unit, text.help);
   }
   return out;
+}
+
+std::string schemas() {
+  ops::Table table;
+  fill_table(table, nullptr);
+  return table.schemas().dump(2) + "\n";
 }
 
 }  // namespace chaincast::node

@@ -30,4 +30,7 @@ void fill_table(ops::Table& table, Node* node);
 // docs/commands.md: every operation, and what the reasons of `show drops` mean.
 std::string commands_markdown();
 
+// One JSON document: the schema of each command's reply by its path, and that of errors.
+std::string schemas();
+
 }  // namespace chaincast::node

@@ -12,6 +12,11 @@ namespace {
 // line for longer than a burst.
 constexpr unsigned commands_per_turn_max = 64;
 
+void passed(const stage::Burst& burst, stage::Point point) noexcept {
+  if (burst.observer() != nullptr) [[unlikely]]
+    burst.observer()->passed(burst, point);
+}
+
 }  // namespace
 
 Line::Line(unsigned index, Plane& plane, std::unique_ptr<crypto::FrameEngine> engine,
@@ -25,7 +30,9 @@ Line::Line(unsigned index, Plane& plane, std::unique_ptr<crypto::FrameEngine> en
 
 // The product in one function.
 void Line::run_stages(const fanout::PeerSnapshot& peers) noexcept {
+  using stage::Point;
   hop::process(burst_, plane_.lanes, *this);
+  passed(burst_, Point::hop);
   counters_.datagrams.add(burst_.datagram_count);
   for (unsigned i = 0; i < burst_.datagram_count; ++i) {
     counters_.hops_max.raise_to(burst_.datagrams[i].hops);
@@ -33,16 +40,42 @@ void Line::run_stages(const fanout::PeerSnapshot& peers) noexcept {
   classify::Cursor cursor;
   while (classify::process(burst_, cursor, plane_.streams)) {
     counters_.frames.add(burst_.frame_count);
+    passed(burst_, Point::classify);
     stream::probe(burst_);
+    passed(burst_, Point::probe);
     verify_.process(burst_);
+    passed(burst_, Point::verify);
     stream::commit(burst_);
+    passed(burst_, Point::commit);
     counters_.frames_kept.add(burst_.frame_count);
     fanout_.process(burst_, peers);
+    passed(burst_, Point::fanout);
   }
   burst_.release();
 }
 
+// Once a turn: an observer sees whole turns or none.
+void Line::observe(const Lookout* lookout) noexcept {
+  observer_ = lookout == nullptr ? nullptr : lookout->of_worker[index_].get();
+  burst_.observe(observer_);
+  own_.observe(observer_);
+  fanout_.observe(observer_);
+}
+
+void Line::arrived() noexcept {
+  if (observer_ == nullptr || burst_.datagram_count == 0) [[likely]]
+    return;
+  for (unsigned i = 0; i < burst_.datagram_count; ++i) {
+    burst_.datagrams[i].arrival = static_cast<uint8_t>(i);
+  }
+  observer_->arrived(burst_);
+}
+
 unsigned Line::poll(TimeNs now_ns) noexcept {
+  if (const Lookout* lookout = plane_.lookout.read(); lookout != nullptr || observer_ != nullptr)
+      [[unlikely]] {
+    observe(lookout);
+  }
   now_ns_ = now_ns;
   burst_.now_ns = now_ns;
   const fanout::PeerSnapshot* published = plane_.peers.read();
@@ -56,13 +89,17 @@ unsigned Line::poll(TimeNs now_ns) noexcept {
   }
   moved += receive_handed_over();
   if (burst_.datagram_count > 0) run_stages(peers);
-  return moved + fanout_.transmit(peers, drops_);
+  moved += fanout_.transmit(peers, drops_);
+  if (observer_ != nullptr) [[unlikely]]
+    observer_->turned();
+  return moved;
 }
 
 unsigned Line::receive(const ReceiveQueue& rx) noexcept {
   const unsigned count =
       rx.port->receive(rx.queue, burst_.datagrams.data(), stage::datagrams_max, drops_);
   burst_.datagram_count = count;
+  arrived();
   if (!plane_.is_forwarding.load(std::memory_order_relaxed)) {
     // `stop`: links stay up (control datagrams pass), frames are not touched.
     burst_.filter_datagrams([](const stage::Datagram& d) {
@@ -83,6 +120,7 @@ void Line::hand_over(const ReceiveQueue& rx) noexcept {
     rte_mbuf_refcnt_update(d.mbuf, 1);
     if (plane_.mailboxes[owner]->handover.push(stage::Datagram{d})) {
       counters_.handed_over.add();
+      if (observer_ != nullptr) observer_->handed_over(burst_, d);
       return stage::handed_over;
     }
     rte_mbuf_refcnt_update(d.mbuf, -1);
@@ -94,6 +132,7 @@ unsigned Line::receive_handed_over() noexcept {
   unsigned count = 0;
   while (count < stage::datagrams_max && mailboxes_.handover.pop(burst_.datagrams[count])) ++count;
   burst_.datagram_count = count;
+  arrived();
   return count;
 }
 
@@ -185,8 +224,10 @@ void Line::flush_own(const fanout::PeerSnapshot& peers) noexcept {
   if (own_.datagram_count == 0) return;
   own_.now_ns = now_ns_;
   stream::commit(own_);
+  passed(own_, stage::Point::commit);
   counters_.frames_own.add(own_.frame_count);
   fanout_.process(own_, peers);
+  passed(own_, stage::Point::fanout);
   own_.release();
 }
 

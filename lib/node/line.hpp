@@ -36,6 +36,8 @@ class Line final : public worker::Task, private hop::ControlSink {
   const LineCounters& counters() const { return counters_; }
 
  private:
+  void observe(const Lookout* lookout) noexcept;
+  void arrived() noexcept;
   unsigned receive(const ReceiveQueue& rx) noexcept;
   unsigned receive_handed_over() noexcept;
   void hand_over(const ReceiveQueue& rx) noexcept;
@@ -57,6 +59,7 @@ class Line final : public worker::Task, private hop::ControlSink {
   verify::Verify verify_;
   fanout::Fanout fanout_;
   LineCounters counters_;
+  stage::Observer* observer_ = nullptr;
   TimeNs now_ns_ = 0;
 };
 

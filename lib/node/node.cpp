@@ -8,8 +8,9 @@
 
 #include <algorithm>
 
+#include "cli/files.hpp"
+#include "node/changer.hpp"
 #include "node/features.hpp"
-#include "node/pools.hpp"
 
 namespace chaincast::node {
 
@@ -37,8 +38,11 @@ Node::Node(Config config, const Environment& environment, identity::Identity ide
 Result<std::unique_ptr<Node>> Node::create(Config config, const Environment& environment) {
   auto identity = identity::load_identity(environment.toolbox, config.node.key_file);
   if (!identity) return identity.error();
+  config.node.public_key = identity->public_key;
   std::unique_ptr<Node> node(new Node(std::move(config), environment, std::move(identity).value()));
-  if (Status made = node->make_pools(); !made) return made.error();
+  Status pools = node->pools_.create(
+      node->config_, [log = &node->log_](const std::string& text) { log->warning(text); });
+  if (!pools) return pools.error();
   if (Status made = node->make_workers(); !made) return made.error();
   if (Status made = node->make_features(); !made) return made.error();
   return node;
@@ -55,6 +59,7 @@ Node::~Node() {
     stage::Datagram handed_over;
     while (mailbox->handover.pop(handed_over)) rte_pktmbuf_free(handed_over.mbuf);
   }
+  sight_.reset();
   carrier_.reset();
   plane_.peers.publish(nullptr, retirer_);
   plane_.receive.publish(nullptr, retirer_);
@@ -63,16 +68,6 @@ Node::~Node() {
   lines_.clear();
   for (auto& record : ports_) record->port->stop();
   ports_.clear();
-  rte_mempool_free(header_pool_);
-  rte_mempool_free(payload_pool_);
-}
-
-Status Node::make_pools() {
-  auto pools = create_pools(config_, this);
-  if (!pools) return pools.error();
-  payload_pool_ = pools->payloads;
-  header_pool_ = pools->headers;
-  return {};
 }
 
 Status Node::make_workers() {
@@ -81,8 +76,8 @@ Status Node::make_workers() {
     if (!engine) return engine.error();
     fanout::FanoutConfig fanout;
     fanout.worker = w;
-    fanout.headers = header_pool_;
-    fanout.payloads = payload_pool_;
+    fanout.headers = pools_.headers();
+    fanout.payloads = pools_.payloads();
     lines_.push_back(std::make_unique<Line>(w, plane_, std::move(engine).value(), fanout));
     workers_.push_back(std::make_unique<worker::Worker>(
         fmt::format("cc-worker-{}", w), *lines_.back(),
@@ -92,7 +87,8 @@ Status Node::make_workers() {
 }
 
 Status Node::make_features() {
-  mailer_ = std::make_unique<Mailer>(plane_, payload_pool_, [this] { wait_for_workers(); });
+  sight_ = std::make_unique<Sight>(plane_, retirer_, environment_.threads, clock_);
+  mailer_ = std::make_unique<Mailer>(plane_, pools_.payloads(), [this] { wait_for_workers(); });
   auto engine = environment_.make_engine(config_.node.crypto);
   if (!engine) return engine.error();
   CarrierConfig carrier;
@@ -117,6 +113,7 @@ Status Node::make_features() {
                                        });
   carrier_->attach(*peering_);
 
+  changer_ = std::make_unique<Changer>(*this);
   const Config wanted = config_;
   config_.ports.clear();
   config_.peers.clear();
@@ -141,7 +138,8 @@ Status Node::start_workers() {
   for (unsigned w = 0; w < workers_.size(); ++w) {
     const int cpu =
         config_.node.worker_cpus.empty() ? -1 : static_cast<int>(config_.node.worker_cpus[w]);
-    if (Status started = workers_[w]->start(environment_.threads, cpu); !started) return started;
+    if (Status started = workers_[w]->start(environment_.worker_threads, cpu); !started)
+      return started;
   }
   return {};
 }
@@ -178,7 +176,9 @@ TimeNs Node::turn_ports(TimeNs now_ns) {
   for (auto& record : ports_) {
     if (record->control_due_ns <= now_ns) record->control_due_ns = record->port->control(now_ns);
     next = std::min(next, record->control_due_ns);
+    follow_link(*record, now_ns);
   }
+  pools_.sweep();
   return next;
 }
 
@@ -186,6 +186,7 @@ TimeNs Node::control_turn(TimeNs now_ns) {
   receive_control(now_ns);
   if (peering_->next_timer_ns() <= now_ns) peering_->tick(now_ns);
   const TimeNs ports_due_ns = turn_ports(now_ns);
+  if (!is_stopping()) changer_->tick(now_ns);
   const bool is_busy = carrier_->poll(now_ns);
   retirer_.flush();
   if (is_busy) return now_ns;
@@ -216,7 +217,7 @@ void Node::poll_consoles(TimeNs until_ns) {
 }
 
 int Node::run() {
-  while (!stop_requested_.load(std::memory_order_relaxed)) {
+  while (!is_stopping()) {
     poll_consoles(control_turn(now_ns()));
   }
   return drain() ? 0 : 2;
@@ -253,6 +254,19 @@ ops::Reply Node::run(std::string_view line) {
   return table_.run(line);
 }
 
+ops::Reply Node::run_in(cli::SessionId session, std::string_view line) {
+  session_ = session;
+  ops::Reply reply = run(line);
+  session_ = 0;
+  return reply;
+}
+
+void Node::close_session(cli::SessionId session) {
+  // A node that stops has nothing to go back to.
+  if (is_stopping()) return;
+  changer_->on_closed(session, now_ns());
+}
+
 Result<cli::StreamInfo> Node::stream(std::string_view name) {
   return carrier_->info(name);
 }
@@ -270,8 +284,9 @@ void Node::unsubscribe(cli::SubscriptionId subscription) {
 }
 
 std::vector<std::string> Node::complete(std::string_view line) {
-  return table_.complete(line, [this](ops::ArgumentType type) {
+  return table_.complete(line, [this](ops::ArgumentType type, std::string_view prefix) {
     std::vector<std::string> names;
+    if (type == ops::ArgumentType::file) return cli::files_with(prefix);
     if (type == ops::ArgumentType::port) {
       for (const auto& record : ports_) names.push_back(record->config.name);
     } else if (type == ops::ArgumentType::peer) {
@@ -306,6 +321,16 @@ void Node::clear_drops() {
   for (size_t i = 0; i < stage::drop_count; ++i) {
     drops_cleared_[i] += drops(static_cast<stage::Drop>(i));
   }
+}
+
+void Node::set_log_level(LogLevel level) {
+  config_.node.log_level = level;
+  log_.set_level(level);
+}
+
+void Node::set_repair(const repair::RepairConfig& repair) {
+  config_.repair = repair;
+  carrier_->set_repair(repair);
 }
 
 void Node::set_idle(Idle idle) {

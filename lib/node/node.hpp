@@ -21,6 +21,8 @@
 #include "node/mailer.hpp"
 #include "node/peering.hpp"
 #include "node/plane.hpp"
+#include "node/pools.hpp"
+#include "node/sight.hpp"
 #include "ops/ops.hpp"
 #include "worker/worker.hpp"
 
@@ -32,16 +34,21 @@
 // Control reaches the workers through Plane only: published snapshots, command rings, counters.
 namespace chaincast::node {
 
+class Changer;
+
 // What a node needs from outside lib/: drivers and the process. Outlives the node.
 struct Environment {
   const base::ThreadStarter& threads;
+  worker::Threads& worker_threads;
   const crypto::Toolbox& toolbox;
   std::function<Result<std::unique_ptr<crypto::FrameEngine>>(CryptoChoice)> make_engine;
-  // `pool` is where received packets go; `queues` as the node wants them.
-  std::function<Result<std::unique_ptr<port::Port>>(const PortConfig&, unsigned queues,
+  // `pool` is where received packets go.
+  std::function<Result<std::unique_ptr<port::Port>>(const PortConfig&, unsigned workers,
                                                     rte_mempool* pool)>
       make_port;
   std::function<void(LogLevel, const std::string&)> log;
+  // NUMA node of the device that a port will use; -1, or no function: unknown.
+  std::function<int(const PortConfig&)> numa_node = {};
 };
 
 // Bytes of DPDK memory that the node's pools want.
@@ -67,6 +74,8 @@ class Node final : public cli::Service {
   // Any thread, also from a signal handler.
   void request_stop() noexcept { stop_requested_.store(true, std::memory_order_relaxed); }
 
+  bool is_stopping() const noexcept { return stop_requested_.load(std::memory_order_relaxed); }
+
   // One bounded turn of control. Returns when the next one is due.
   TimeNs control_turn(TimeNs now_ns);
   // Last statements, queues sent, goodbye on the links. False if it took longer than allowed.
@@ -77,6 +86,9 @@ class Node final : public cli::Service {
 
   // ---- cli::Service ----
   ops::Reply run(std::string_view line) override;
+  ops::Reply run_in(cli::SessionId session, std::string_view line) override;
+  cli::SessionId open_session() override { return ++last_session_; }
+  void close_session(cli::SessionId session) override;
   std::vector<std::string> complete(std::string_view line) override;
   ops::Json status() override;
   Result<cli::StreamInfo> stream(std::string_view name) override;
@@ -98,24 +110,35 @@ class Node final : public cli::Service {
     std::unique_ptr<port::Port> port;
     uint16_t id = 0;
     bool is_started = false;
+    bool has_link = true;         // as last logged
+    rte_mempool* pool = nullptr;  // it receives into
     TimeNs control_due_ns = 0;
   };
   const std::vector<std::unique_ptr<PortRecord>>& ports() const { return ports_; }
   Result<PortRecord*> find_port(const std::string& name_or_id);
   Status set_port_started(PortRecord& record, bool started);
+  // Stops it, does the change, starts it again if it ran. `change` fails as a whole or not at all.
+  Status change_port(PortRecord& record, const std::function<Status(port::Port&)>& change);
+  Status set_port_mtu(PortRecord& record, uint16_t mtu_bytes);
+  Status set_port_promiscuous(PortRecord& record, bool is_on);
+
+  Changer& changer() { return *changer_; }
+  // Whose command runs; 0: nobody's whose connection matters.
+  cli::SessionId session() const { return session_; }
 
   Config& config() { return config_; }
   Plane& plane() { return plane_; }
   Peering& peering() { return *peering_; }
   Carrier& carrier() { return *carrier_; }
+  Sight& sight() { return *sight_; }
   Log& log() { return log_; }
   const ops::Table& table() const { return table_; }
   const identity::Identity& identity() const { return identity_; }
+  const crypto::Toolbox& toolbox() const { return environment_.toolbox; }
   const Mailer& mailer() const { return *mailer_; }
   const std::vector<std::unique_ptr<Line>>& lines() const { return lines_; }
   const std::vector<std::unique_ptr<worker::Worker>>& workers() const { return workers_; }
-  rte_mempool* payload_pool() const { return payload_pool_; }
-  rte_mempool* header_pool() const { return header_pool_; }
+  const Pools& pools() const { return pools_; }
   rcu::Retirer& retirer() { return retirer_; }
   TimeNs now_ns() const { return clock_.now_ns(); }
   TimeNs started_ns() const { return started_ns_; }
@@ -123,15 +146,18 @@ class Node final : public cli::Service {
   uint64_t drops(stage::Drop reason) const;
   void clear_drops();
   void set_idle(Idle idle);
+  void set_log_level(LogLevel level);
+  void set_repair(const repair::RepairConfig& repair);
+  Status set_peer_rate(const std::string& name, uint64_t rate_bits_per_s);
 
  private:
   Node(Config config, const Environment& environment, identity::Identity identity);
-  Status make_pools();
   Status make_workers();
   Status make_features();
   void publish_receive_plan();
   void receive_control(TimeNs now_ns);
   TimeNs turn_ports(TimeNs now_ns);
+  void follow_link(PortRecord& record, TimeNs now_ns);
   void wait_for_workers();
   void poll_consoles(TimeNs until_ns);
 
@@ -144,16 +170,19 @@ class Node final : public cli::Service {
   std::atomic<bool> stop_requested_{false};
   bool is_threaded_ = false;
 
-  rte_mempool* payload_pool_ = nullptr;
-  rte_mempool* header_pool_ = nullptr;
+  Pools pools_;  // outlives all that holds buffers
   rcu::Retirer retirer_;
   Plane plane_;
+  std::unique_ptr<Sight> sight_;
   std::vector<std::unique_ptr<PortRecord>> ports_;
   std::unique_ptr<Mailer> mailer_;
   std::unique_ptr<Carrier> carrier_;
   std::unique_ptr<Peering> peering_;
   std::vector<std::unique_ptr<Line>> lines_;
   std::vector<std::unique_ptr<worker::Worker>> workers_;
+  std::unique_ptr<Changer> changer_;
+  cli::SessionId session_ = 0;
+  cli::SessionId last_session_ = 0;
   ops::Table table_;
   std::vector<cli::Console*> consoles_;
   std::array<uint64_t, stage::drop_count> drops_cleared_{};

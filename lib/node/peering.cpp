@@ -18,11 +18,18 @@ uint16_t ip_udp_bytes(const Endpoint& remote) {
   return remote.is_ipv6 ? 48 : 28;
 }
 
-// Bulk lane 1 + w goes to the peer's UDP port of its worker w, so that a stream stays on the lcore
-// that its lane names all along the path.
-uint16_t lane_port(uint16_t base, size_t lane, uint16_t ports) {
+// The UDP port that a lane is sent from, of `ports` from `base`.
+uint16_t source_port(uint16_t base, size_t lane, unsigned ports) {
   const size_t offset = lane == 0 || ports == 0 ? 0 : (lane - 1) % ports;
   return static_cast<uint16_t>(base + offset);
+}
+
+// Bulk lane 1 + w goes to the peer's UDP port of its worker w, so that a stream stays on the lcore
+// that its lane names all along the path.
+uint16_t destination_port(const hop::LinkUp& link, size_t lane) {
+  const unsigned first = link.remote_control_port && lane != 0 ? 1 : 0;
+  const auto base = static_cast<uint16_t>(link.remote.port + first);
+  return source_port(base, lane, link.remote_ports - first);
 }
 
 // What an idle link saves up: 20 ms, or a few bursts.
@@ -227,7 +234,7 @@ void Peering::on_up(const hop::LinkUp& up, TimeNs now_ns) {
     lane->check_off = up.check_off;
     lane->budget = record.receive_budget;
     lane->source = remote;
-    lane->source.port = lane_port(remote.port, i, up.remote_ports);
+    lane->source.port = source_port(remote.port, i, up.remote_ports);
     plane_.lanes.install(lane.get());
     record.rx_link_ids.push_back(lane->link_id);
     rx_lanes_[lane->link_id] = std::move(lane);
@@ -242,11 +249,12 @@ void Peering::on_up(const hop::LinkUp& up, TimeNs now_ns) {
 bool Peering::find_destinations(Record& record) {
   std::vector<port::Destination> found;
   const uint16_t base = record.settings.port->info().udp_port;
+  const unsigned own_ports = config_.workers + (record.settings.link.control_port ? 1 : 0);
   const uint64_t version = record.settings.port->destinations_version();
   for (size_t lane = 0; lane < record.tx_lanes.size(); ++lane) {
     Endpoint to = record.link.remote;
-    to.port = lane_port(to.port, lane, record.link.remote_ports);
-    const uint16_t from = lane_port(base, lane, static_cast<uint16_t>(config_.workers));
+    to.port = destination_port(record.link, lane);
+    const uint16_t from = source_port(base, lane, own_ports);
     auto destination = record.settings.port->destination(to, from);
     if (!destination) {
       record.next_hop_problem = destination.error().message;
@@ -288,6 +296,23 @@ void Peering::pause_port(const port::Port* port, bool is_paused) {
     paused_ports_.erase(port);
   }
   publish();
+}
+
+void Peering::lose_port(const port::Port* port, const std::string& why, TimeNs now_ns) {
+  hop::LinkOutput out;
+  for (const auto& [peer, record] : records_) {
+    if (record.settings.port == port) links_->lose(peer, why, now_ns, out);
+  }
+  handle(out, now_ns);
+}
+
+void Peering::follow_mtu(const port::Port* port, TimeNs now_ns) {
+  hop::LinkOutput out;
+  for (const auto& [peer, record] : records_) {
+    if (record.settings.port != port) continue;
+    links_->set_mtu(peer, port->capabilities().mtu_bytes, now_ns, out);
+  }
+  handle(out, now_ns);
 }
 
 void Peering::on_down(uint32_t peer, const std::string& why, TimeNs now_ns) {

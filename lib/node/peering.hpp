@@ -87,6 +87,10 @@ class Peering {
   // A port that is about to stop, or has started again: its peers leave the workers' snapshot, or
   // return to it. The links stay.
   void pause_port(const port::Port* port, bool is_paused);
+  // All links over a port are lost at once, for this reason.
+  void lose_port(const port::Port* port, const std::string& why, TimeNs now_ns);
+  // A port has another MTU: its links make new sessions, which tell the other ends.
+  void follow_mtu(const port::Port* port, TimeNs now_ns);
   // Copies lost for the peer, by reason, over all workers.
   uint64_t drops(uint32_t peer, stage::Drop reason) const;
   struct Traffic {

@@ -77,6 +77,11 @@ struct ReceivePlan {
   std::vector<std::vector<std::pair<port::Port*, uint16_t>>> ticks;
 };
 
+// Who looks at each worker's bursts.
+struct Lookout {
+  std::vector<std::unique_ptr<stage::Observers>> of_worker;
+};
+
 struct Plane {
   explicit Plane(unsigned workers) {
     for (unsigned w = 0; w < workers; ++w) mailboxes.push_back(std::make_unique<Mailboxes>());
@@ -86,6 +91,7 @@ struct Plane {
   stream::StreamTable streams{carried_max};
   rcu::Published<fanout::PeerSnapshot> peers;
   rcu::Published<ReceivePlan> receive;
+  rcu::Published<Lookout> lookout;                    // null: nobody looks
   std::vector<std::unique_ptr<Mailboxes>> mailboxes;  // [worker]
   std::atomic<bool> is_forwarding{true};              // `start` and `stop`
 

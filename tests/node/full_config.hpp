@@ -91,6 +91,8 @@ tip_interval_ms = 40
 tip_idle_ms = 50
 nacks_per_tick_max = 6
 outstanding_max = 7
+[metrics]
+address = "127.0.0.1:9100"
 )";
 
 }  // namespace chaincast::node

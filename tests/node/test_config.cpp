@@ -218,6 +218,25 @@ TEST(Config, EveryProblemIsNamedInOrderOfLine) {
   }
 }
 
+TEST(Config, AFileOfALaterVersionIsRefusedWholeAndOthersAreRead) {
+  EXPECT_TRUE(parse("version = 1\n" + minimal).ok());
+  // A later version may know sections and keys that this one does not: no word of those.
+  const std::string later = failure("version = 2\nnovelty = 1\n" + minimal);
+  EXPECT_THAT(later, testing::StartsWith("n.toml:1: version: 2 is later than 1, which this"));
+  EXPECT_THAT(later, HasSubstr("upgrade chaincast"));
+  EXPECT_EQ(std::count(later.begin(), later.end(), '\n'), 0) << later;
+  for (const char* wrong : {"0", "-1", "\"1\"", "1.0"}) {
+    EXPECT_THAT(failure(std::string("version = ") + wrong + "\n" + minimal),
+                testing::StartsWith("n.toml:1: version: must be 1"))
+        << wrong;
+  }
+}
+
+TEST(Config, ASavedFileSaysItsVersion) {
+  EXPECT_THAT(save_config(*parse(minimal)), testing::StartsWith("version = 1\n"));
+  EXPECT_THAT(example_config(), HasSubstr("\nversion = 1\n"));
+}
+
 TEST(Config, HugeAndHostileTextsAreErrors) {
   EXPECT_THAT(failure(std::string(config_bytes_max + 1, '#')), HasSubstr("at most 1048576"));
   EXPECT_THAT(failure("x = " + std::string(100'000, '[')), HasSubstr("not TOML"));
@@ -297,6 +316,8 @@ TEST(Config, EveryKeyIsReadAndShown) {
     EXPECT_NE(item.value(), defaults["node"][item.key()]) << item.key();
   for (const auto& item : shown["repair"].items())
     EXPECT_NE(item.value(), defaults["repair"][item.key()]) << item.key();
+  for (const auto& item : shown["metrics"].items())
+    EXPECT_NE(item.value(), defaults["metrics"][item.key()]) << item.key();
   for (const auto& item : shown["streams"][0].items())
     EXPECT_NE(item.value(), defaults["streams"][0][item.key()]) << item.key();
   EXPECT_EQ(shown["ports"][0]["link"]["rate"], "10Mbit");

@@ -119,6 +119,17 @@ TEST(ConfigArguments, NameTheKeyOfABadValue) {
               HasSubstr("name: is missing; give it"));
 }
 
+TEST(ConfigArguments, DevicesKeepTheirOwnCommas) {
+  ops::Arguments arguments;
+  arguments.set("name", "x");
+  arguments.set("members",
+                "net_af_packet0,iface=eth1,qpairs=2,0000:01:00.0,net_af_packet1,iface=e");
+  const auto section = read_section<PortConfig>(arguments);
+  ASSERT_TRUE(section.ok()) << section.error().message;
+  EXPECT_EQ(section->members, (std::vector<std::string>{"net_af_packet0,iface=eth1,qpairs=2",
+                                                        "0000:01:00.0", "net_af_packet1,iface=e"}));
+}
+
 TEST(ConfigArguments, AreHeldAgainstWhatRuns) {
   const Config running = parsed();
   const auto problem = [&](const PeerConfig& peer) {

@@ -5,8 +5,10 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <set>
 
 #include "crypto/openssl/toolbox.hpp"
@@ -15,6 +17,7 @@
 #include "node/node.hpp"
 #include "support/data.hpp"
 #include "support/eal.hpp"
+#include "support/inbox.hpp"
 #include "support/random.hpp"
 #include "support/stub_port.hpp"
 
@@ -22,18 +25,7 @@ namespace chaincast::node {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Keeps what it gets.
-struct Inbox final : cli::Subscriber {
-  bool on_object(const cli::Delivered& delivered) override {
-    objects.emplace_back(delivered.object.begin(), delivered.object.end());
-    return true;
-  }
-  void on_lost(StreamId, Seq first, Seq last) override { lost += last - first + 1; }
-  void on_closed(const std::string&) override {}
-  std::vector<Bytes> objects;
-  uint64_t lost = 0;
-};
+using test::Inbox;
 
 struct LabConfig {
   unsigned nodes = 5;
@@ -45,6 +37,7 @@ struct LabConfig {
   std::string port = {};  // more keys of [[port]]
   std::string peer = {};  // more keys of each [[peer]]
   std::vector<std::pair<std::string, std::string>> streams = {{"open", "sha256-gmac"}};
+  std::function<void(Environment&)> environment = [](Environment&) {};
 };
 
 // Nodes of one network, stepped by the test's thread or on threads of their own. Node 0 publishes.
@@ -60,6 +53,7 @@ class Lab {
     for (const auto& [name, suite] : config.streams) {
       EXPECT_TRUE(identity::create_secret(*toolbox, path(name + ".secret")).ok());
     }
+    config.environment(environment);
     for (unsigned n = 0; n < config.nodes; ++n) make_node(n);
   }
   ~Lab() {
@@ -145,8 +139,9 @@ class Lab {
   MonotonicClock clock;
   const base::ThreadStarter& threads = test::ensure_eal();
   std::unique_ptr<crypto::Toolbox> toolbox = crypto::openssl::make_toolbox();
-  Environment environment =
-      factory::make_environment(threads, *toolbox, [](LogLevel, const std::string&) {});
+  std::unique_ptr<worker::Threads> worker_threads = worker::make_registered_threads(threads);
+  Environment environment = factory::make_environment(threads, *worker_threads, *toolbox,
+                                                      [](LogLevel, const std::string&) {});
   std::vector<std::unique_ptr<Node>> nodes;
   std::vector<std::unique_ptr<Inbox>> inboxes;
   bool is_threaded = false;
@@ -239,6 +234,42 @@ TEST(Nodes, AFloodingNeighbourIsHeldToItsBudget) {
   EXPECT_EQ(node.peering().peers_up().size(), 1u);
 }
 
+// What a node does not carry is not sent to it: `unknown_stream` stands still from its refusal on.
+TEST(Nodes, ARefusedStreamIsNotSentUntilItIsWanted) {
+  Lab lab({.nodes = 3, .reach = 1});
+  ASSERT_TRUE(lab.run_until([&] { return lab.all_up(); }));
+  const Inbox& at_two = lab.subscribe(2, "open");
+  Node& leaver = *lab.nodes[1];
+  const StreamConfig config = leaver.config().streams.at(0);
+  ASSERT_TRUE(leaver.remove_stream("open").ok());
+  const auto is_refused = [&](unsigned node) {
+    const auto& carried = *lab.nodes[node]->carrier().carried().begin()->second;
+    return std::any_of(carried.neighbours.begin(), carried.neighbours.end(),
+                       [](const auto& neighbour) { return neighbour.second.is_refused; });
+  };
+  ASSERT_TRUE(lab.run_until([&] { return is_refused(0) && is_refused(2); }));
+  for (const uint32_t peer : lab.nodes[0]->peering().peers()) {
+    lab.nodes[0]->carrier().on_path_changed(peer, lab.clock.now_ns());
+  }
+  EXPECT_TRUE(is_refused(0)) << "a path that grows is no consent";
+  const uint64_t unknown = leaver.drops(stage::Drop::unknown_stream);
+  const std::vector<Bytes> objects = make_objects(200, 1000, 7);
+  for (const Bytes& object : objects) lab.publish("open", object);
+  ASSERT_TRUE(lab.run_until([&] { return at_two.objects.size() == objects.size(); }));
+  EXPECT_EQ(at_two.objects, objects);
+  EXPECT_EQ(leaver.drops(stage::Drop::unknown_stream), unknown);
+
+  ASSERT_TRUE(leaver.add_stream(config).ok());
+  const Inbox& at_one = lab.subscribe(1, "open");
+  ASSERT_TRUE(lab.run_until([&] { return lab.all_up(); })) << "it is not offered again";
+  const Bytes last = make_objects(1, 1000, 8)[0];
+  ASSERT_TRUE(lab.run_until([&] {
+    lab.publish("open", last);
+    return !at_one.objects.empty() && at_one.objects.back() == last;
+  }));
+  EXPECT_FALSE(is_refused(0) || is_refused(2));
+}
+
 // Asks for its next turn `wait_ns` later.
 struct TurnPort final : test::StubPort {
   explicit TurnPort(TimeNs wait) : wait_ns(wait) {}
@@ -285,12 +316,16 @@ TEST(Nodes, BitcoinHeadersArriveInOrder) {
 }
 
 // A relay with two workers between an origin and a receiver: both lanes carry frames.
-void relay_over_two_lanes(const std::string& port) {
+void relay_over_two_lanes(const std::string& port,
+                          const std::function<void(Environment&)>& environment = {}) {
   std::vector<std::pair<std::string, std::string>> streams;
   // Which worker emits a stream is drawn with its id: of so many, each worker gets some.
   for (int i = 0; i < 20; ++i) streams.emplace_back("s" + std::to_string(i), "sha256-gmac");
   // Three nodes in a ring, whose third link is taken away.
-  Lab lab({.nodes = 3, .reach = 1, .node = "workers = 2\n", .port = port, .streams = streams});
+  LabConfig config{.nodes = 3, .reach = 1, .node = "workers = 2\n", .port = port};
+  config.streams = streams;
+  if (environment) config.environment = environment;
+  Lab lab(config);
   ASSERT_TRUE(lab.run_until([&] { return lab.all_up(); }));
   ASSERT_TRUE(lab.nodes[0]->remove_peer("n2").ok());
   ASSERT_TRUE(lab.nodes[2]->remove_peer("n0").ok());
@@ -324,6 +359,78 @@ TEST(Nodes, TwoWorkersRelayOverTwoLanes) {
 // Lane 0 then sends on a queue of its own.
 TEST(Nodes, TwoWorkersRelayOverTwoLanesAndThreeQueues) {
   relay_over_two_lanes("queues = 3\n");
+}
+
+// What came by which of a port's queues, and in which order they were polled first.
+struct QueueNotes {
+  std::vector<unsigned> polled;
+  std::array<uint64_t, 3> control{}, bulk{};
+};
+
+// A port of kernel sockets as a NIC with flow rules would be: queue q has UDP port base + q.
+class SteeringPort final : public port::Port {
+ public:
+  SteeringPort(std::unique_ptr<port::Port> port, QueueNotes& notes)
+      : port_(std::move(port)), notes_(notes) {}
+  unsigned receive(unsigned queue, stage::Datagram* out, unsigned max,
+                   stage::Burst::Drops& drops) noexcept override {
+    if (notes_.polled.size() < 3) notes_.polled.push_back(queue);
+    const unsigned count = port_->receive(queue, out, max, drops);
+    for (unsigned i = 0; i < count; ++i) {
+      const bool is_control = out[i].data[2] == 0;  // docs/wire.md, 1.1
+      ++(is_control ? notes_.control : notes_.bulk)[queue];
+    }
+    return count;
+  }
+  unsigned transmit(unsigned queue, const port::Destination& to, rte_mbuf** packets,
+                    unsigned count) noexcept override {
+    return port_->transmit(queue, to, packets, count);
+  }
+  void tick(unsigned queue, TimeNs now_ns) noexcept override { port_->tick(queue, now_ns); }
+  port::Info info() const override { return port_->info(); }
+  port::Capabilities capabilities() const override {
+    port::Capabilities out = port_->capabilities();
+    out.control_port = true;
+    out.control_queue = port::ControlQueue::own;
+    return out;
+  }
+  port::Counters counters() const override { return port_->counters(); }
+  Result<port::Destination> destination(const Endpoint& remote, uint16_t local_port) override {
+    return port_->destination(remote, local_port);
+  }
+  Status start() override { return port_->start(); }
+  void stop() override { port_->stop(); }
+  int wait_fd(unsigned queue) const override { return port_->wait_fd(queue); }
+
+ private:
+  const std::unique_ptr<port::Port> port_;
+  QueueNotes& notes_;
+};
+
+TEST(Nodes, ControlHasAQueueOfItsOwnThatIsPolledFirst) {
+  std::vector<std::unique_ptr<QueueNotes>> notes;
+  relay_over_two_lanes("queues = 3\n", [&](Environment& environment) {
+    environment.make_port = [&, make = environment.make_port](
+                                const PortConfig& config, unsigned workers,
+                                rte_mempool* pool) -> Result<std::unique_ptr<port::Port>> {
+      auto port = make(config, workers, pool);
+      if (!port) return port.error();
+      notes.push_back(std::make_unique<QueueNotes>());
+      return std::unique_ptr<port::Port>(
+          std::make_unique<SteeringPort>(std::move(port).value(), *notes.back()));
+    };
+  });
+  ASSERT_EQ(notes.size(), 3u);
+  for (const auto& port : notes) {
+    EXPECT_EQ(port->polled, (std::vector<unsigned>{0, 1, 2}));
+    EXPECT_GT(port->control[0], 0u);
+    EXPECT_EQ(port->control[1] + port->control[2], 0u);
+  }
+  for (const unsigned node : {1u, 2u}) {  // the relay and the receiver
+    EXPECT_EQ(notes[node]->bulk[0], 0u);
+    EXPECT_GT(notes[node]->bulk[1], 0u);
+    EXPECT_GT(notes[node]->bulk[2], 0u);
+  }
 }
 
 size_t open_files() {
@@ -366,8 +473,8 @@ TEST(Nodes, APeerComesAndGoesAThousandTimes) {
   const auto buffers = [&] {
     size_t out = 0;
     for (auto& node : lab.nodes) {
-      out += rte_mempool_avail_count(node->payload_pool());
-      out += rte_mempool_avail_count(node->header_pool());
+      out += rte_mempool_avail_count(node->pools().payloads());
+      out += rte_mempool_avail_count(node->pools().headers());
     }
     return out;
   };
