@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <regex>
 #include <string_view>
 
@@ -29,24 +30,17 @@ constexpr std::array<std::string_view, 4> bifurcated_drivers = {"mlx5_core", "ml
 constexpr std::array<std::string_view, 3> userspace_drivers = {"vfio-pci", "igb_uio",
                                                                "uio_pci_generic"};
 
-struct SegmentRule {
-  std::string_view driver;
-  bool takes;
-};
-// Against what they advertise in 22.11.
-constexpr std::array<SegmentRule, 3> segment_rules = {{
-    {"net_null", true},
-    {"net_pcap", true},
-    {"net_af_xdp", false},
-}};
-
 template <size_t N>
 bool contains(const std::array<std::string_view, N>& list, std::string_view what) {
   return std::find(list.begin(), list.end(), what) != list.end();
 }
 
+std::string full_address(const std::string& name) {
+  return name.size() == 7 ? "0000:" + name : name;
+}
+
 Status diagnose_pci(const EthdevConfig& config, const std::string& name, const std::string& sysfs) {
-  const std::string address = name.size() == 7 ? "0000:" + name : name;
+  const std::string address = full_address(name);
   const std::filesystem::path device = sysfs + "/bus/pci/devices/" + address;
   std::error_code failure;
   if (!std::filesystem::exists(device, failure)) {
@@ -95,8 +89,9 @@ std::string interface_of(const Endpoint& address) {
 }
 
 // Devices that share an interface with the kernel.
-Status diagnose_interface(const EthdevConfig& config, const std::string& name,
+Status diagnose_interface(const EthdevConfig& config, const std::string& device,
                           const std::string& interface) {
+  const std::string name = device_name(device);
   if (if_nametoindex(interface.c_str()) == 0) {
     return error(ErrorCode::not_found,
                  fmt::format("port '{}': device {} names interface '{}', which does not exist; see "
@@ -120,12 +115,44 @@ Status diagnose_interface(const EthdevConfig& config, const std::string& name,
                              config.name, address_text(own.address), holder,
                              address_text(own.address), own.prefix_bits, holder));
   }
-  if (const std::string pairs = device_argument(config.device, "qpairs");
-      !pairs.empty() && pairs != "1") {
-    return error(ErrorCode::unsupported,
-                 fmt::format("port '{}': {} with qpairs={} spreads packets over queues by itself; "
-                             "leave qpairs away",
-                             config.name, name, pairs));
+  return {};
+}
+
+Status diagnose_members(const EthdevConfig& config, const std::string& name) {
+  const bool needs_them =
+      kind_of(name).has_members && device_argument(config.device, "slave").empty();
+  if (needs_them && config.members.empty()) {
+    return error(ErrorCode::invalid,
+                 fmt::format("port '{}': {} is made of other devices; list them in members, e.g. "
+                             "[\"0000:01:00.0\", \"0000:01:00.1\"]",
+                             config.name, name));
+  }
+  if (!kind_of(name).has_members && !config.members.empty()) {
+    return error(ErrorCode::invalid,
+                 fmt::format("port '{}': {} has no members; remove them, or make device a "
+                             "net_bonding0",
+                             config.name, name));
+  }
+  return {};
+}
+
+Status diagnose_one(const EthdevConfig& config, const std::string& device,
+                    const std::string& sysfs) {
+  const std::string name = device_name(device);
+  if (is_pci_address(name)) return diagnose_pci(config, name, sysfs);
+  const Kind& kind = kind_of(name);
+  if (kind.needs_hugepages && rte_eal_has_hugepages() == 0) {
+    return error(ErrorCode::refused,
+                 fmt::format("port '{}': {} shares its memory and needs hugepages; reserve some "
+                             "(echo 64 > /proc/sys/vm/nr_hugepages) and start without --no-huge",
+                             config.name, name));
+  }
+  const std::string interface = interface_below(device);
+  const bool reads_files = !device_argument(device, "rx_pcap").empty() ||
+                           !device_argument(device, "tx_pcap").empty() ||
+                           !device_argument(device, "rx_iface").empty();
+  if (kind.is_on_interface && !reads_files) {
+    return diagnose_interface(config, device, interface);
   }
   return {};
 }
@@ -139,83 +166,111 @@ bool find_port(const std::string& name, uint16_t& id) {
   return false;
 }
 
+Error tells_nothing(const EthdevConfig& config, const std::string& device, int result) {
+  return error(ErrorCode::io,
+               fmt::format("port '{}': device '{}' tells nothing about itself ({}); is its driver "
+                           "complete?",
+                           config.name, device_name(device), std::strerror(-result)));
+}
+
 }  // namespace
-
-std::string device_name(const std::string& device) {
-  return device.substr(0, device.find(','));
-}
-
-std::string device_argument(const std::string& device, const std::string& key) {
-  const size_t at = device.find("," + key + "=");
-  if (at == std::string::npos) return "";
-  const size_t first = at + key.size() + 2;
-  return device.substr(first, device.find(',', first) - first);
-}
 
 bool is_pci_address(const std::string& name) {
   static const std::regex shape("([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\\.[0-7]");
   return std::regex_match(name, shape);
 }
 
+int numa_node_of(const std::string& device, const std::string& sysfs) {
+  const std::string name = device_name(device);
+  if (!is_pci_address(name)) return -1;
+  int numa_node = -1;
+  std::ifstream(sysfs + "/bus/pci/devices/" + full_address(name) + "/numa_node") >> numa_node;
+  return numa_node;
+}
+
 bool takes_segments(const std::string& driver, uint64_t tx_offload_capabilities) {
-  for (const SegmentRule& rule : segment_rules) {
-    if (rule.driver == driver) return rule.takes;
-  }
+  if (const auto rule = kind_of(driver).takes_segments) return *rule;
   return (tx_offload_capabilities & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0;
 }
 
 Status diagnose(const EthdevConfig& config, const std::string& sysfs) {
-  const std::string name = device_name(config.device);
-  if (is_pci_address(name)) return diagnose_pci(config, name, sysfs);
-  if (name.starts_with("net_virtio_user") && rte_eal_has_hugepages() == 0) {
-    return error(ErrorCode::refused,
-                 fmt::format("port '{}': {} shares its memory and needs hugepages; reserve some "
-                             "(echo 64 > /proc/sys/vm/nr_hugepages) and start without --no-huge",
-                             config.name, name));
+  if (Status fits = diagnose_members(config, device_name(config.device)); !fits.ok()) return fits;
+  std::vector<std::string> devices = config.members;
+  devices.push_back(config.device);
+  for (const std::string& device : devices) {
+    if (Status usable = diagnose_one(config, device, sysfs); !usable.ok()) return usable;
   }
-  const std::string interface = device_argument(config.device, "iface");
-  const bool is_on_kernel = name.starts_with("net_af_packet") || name.starts_with("net_af_xdp") ||
-                            (name.starts_with("net_pcap") && !interface.empty());
-  if (is_on_kernel) return diagnose_interface(config, name, interface);
   return {};
 }
 
-Result<Device> Device::attach(const EthdevConfig& config) {
-  const std::string name = device_name(config.device);
+Result<Device> Device::probe(const std::string& port, const std::string& device) {
+  const std::string name = device_name(device);
   uint16_t id = 0;
-  bool is_ours = false;
   if (!find_port(name, id)) {
-    const int result = rte_dev_probe(config.device.c_str());
-    is_ours = result == 0;
+    const int result = rte_dev_probe(device.c_str());
     if (result != 0 || !find_port(name, id)) {
       return error(result == -ENODEV || result == 0 ? ErrorCode::not_found : ErrorCode::io,
                    fmt::format("port '{}': DPDK cannot probe device '{}' ({}); check its name and "
                                "arguments, and EAL's messages above (--log-level=*:debug tells "
                                "more)",
-                               config.name, config.device, std::strerror(std::abs(result))));
+                               port, device, std::strerror(std::abs(result))));
     }
   }
-  Device out(id, is_ours);
-  if (const int result = rte_eth_dev_info_get(id, &out.info_); result != 0) {
-    return error(ErrorCode::io, fmt::format("port '{}': device '{}' tells nothing about itself "
-                                            "({}); is its driver complete?",
-                                            config.name, name, std::strerror(-result)));
+  return Device(id);
+}
+
+Result<Device> Device::attach(const EthdevConfig& config) {
+  std::string device = complete_device(config.device, config.mtu_bytes);
+  std::vector<Device> members;
+  for (const std::string& member : config.members) {
+    Result<Device> one = probe(config.name, complete_device(member, config.mtu_bytes));
+    if (!one.ok()) return one.error();
+    if (const int result = rte_eth_dev_info_get(one->id_, &one->info_); result != 0) {
+      return tells_nothing(config, member, result);
+    }
+    members.push_back(std::move(one).value());
+    device += ",slave=" + device_name(member);
+  }
+  Result<Device> out = probe(config.name, device);
+  if (!out.ok()) return out;
+  out->members_ = std::move(members);
+  if (const int result = rte_eth_dev_info_get(out->id_, &out->info_); result != 0) {
+    return tells_nothing(config, device, result);
   }
   return out;
 }
 
 Device::Device(Device&& other) noexcept
-    : id_(other.id_), is_ours_(other.is_ours_), info_(other.info_) {
+    : id_(other.id_), info_(other.info_), members_(std::move(other.members_)) {
   other.id_ = RTE_MAX_ETHPORTS;
 }
 
-Device::~Device() {
+Device& Device::operator=(Device&& other) noexcept {
+  if (this == &other) return *this;
+  release();
+  id_ = other.id_;
+  info_ = other.info_;
+  members_ = std::move(other.members_);
+  other.id_ = RTE_MAX_ETHPORTS;
+  return *this;
+}
+
+uint16_t Device::rx_queues_max() const {
+  uint16_t most = info_.max_rx_queues;
+  for (const Device& member : members_) most = std::min(most, member.rx_queues_max());
+  return most;
+}
+
+void Device::release() noexcept {
   if (id_ == RTE_MAX_ETHPORTS) return;
   rte_device* device = info_.device;
   rte_eth_dev_stop(id_);
-  if (!is_ours_) return;  // EAL probed it: stays, stopped, and can be attached again
+  // Also where EAL had probed it: some drivers (net_virtio) give back what their rings hold only
+  // when they are closed, and EAL would do that once the pool is gone.
   rte_eth_dev_close(id_);
   if (device != nullptr) rte_dev_remove(device);
+  id_ = RTE_MAX_ETHPORTS;
+  members_.clear();
 }
 
 }  // namespace chaincast::port::ethdev

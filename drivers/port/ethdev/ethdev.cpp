@@ -2,8 +2,14 @@
 #include "port/ethdev/ethdev.hpp"
 
 #include <fmt/format.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
 
 #include "port/ethdev/device.hpp"
 #include "port/ethdev/queue.hpp"
@@ -20,6 +26,7 @@ using ethdev::Setup;
 constexpr unsigned control_burst = 64;  // packets per queue and call
 // Workers do not wake control when they have handed it packets.
 constexpr TimeNs control_interval_ns = 2 * ns_per_ms;
+constexpr TimeNs link_interval_ns = 100 * ns_per_ms;  // between two looks at the link
 
 NeighbourConfig neighbour_config(const EthdevConfig& config, const Mac& mac) {
   NeighbourConfig out;
@@ -31,95 +38,189 @@ NeighbourConfig neighbour_config(const EthdevConfig& config, const Mac& mac) {
   return out;
 }
 
+// Asks the kernel about, or tells it of, the interface below a device.
+class Interface {
+ public:
+  explicit Interface(const std::string& device) : name_(interface_below(device)) {}
+  bool exists() const { return !name_.empty(); }
+  bool is_present() const { return if_nametoindex(name_.c_str()) != 0; }
+  bool is_running() const {
+    ifreq request{};
+    return call(SIOCGIFFLAGS, request) && (request.ifr_flags & IFF_RUNNING) != 0;
+  }
+  bool set_up(bool is_up) const {
+    ifreq request{};
+    if (!call(SIOCGIFFLAGS, request)) return false;
+    request.ifr_flags =
+        static_cast<int16_t>(is_up ? request.ifr_flags | IFF_UP : request.ifr_flags & ~IFF_UP);
+    return call(SIOCSIFFLAGS, request);
+  }
+
+ private:
+  bool call(unsigned long what, ifreq& request) const {
+    name_.copy(request.ifr_name, sizeof request.ifr_name - 1);
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return false;
+    const bool is_done = ioctl(fd, what, &request) == 0;
+    close(fd);
+    return is_done;
+  }
+  const std::string name_;
+};
+
+// DPDK's interrupt thread tells of a device that was pulled out; control looks at the flag.
+int note_removal(uint16_t, rte_eth_event_type, void* flag, void*) {
+  static_cast<std::atomic<bool>*>(flag)->store(true, std::memory_order_relaxed);
+  return 0;
+}
+
 class EthdevPort final : public Port {
  public:
-  EthdevPort(const EthdevConfig& config, Device device, const Setup& setup, const Mac& mac,
-             rte_mempool* pool)
+  EthdevPort(const EthdevConfig& config, Device device, const Setup& setup, rte_mempool* pool)
       : config_(config),
         pool_(pool),
-        device_(std::move(device)),
-        capabilities_(setup.capabilities),
-        mac_(mac),
-        neighbours_(neighbour_config(config, mac)),
-        queues_(std::max(capabilities_.rx_queues, capabilities_.tx_queues)) {
-    context_.device = device_.id();
+        driver_(device.info().driver_name),
+        interface_(config.device),
+        mac_(mac_of(device)),
+        neighbours_(neighbour_config(config, mac_)),
+        queues_(std::max(setup.capabilities.rx_queues, setup.capabilities.tx_queues)) {
     context_.port_id = config.id;
     context_.is_edge = config.role == Role::edge;
+    context_.wants_idle_bursts = kind_of(config.device).has_members;
     context_.pool = pool;
     Local& local = context_.local;
-    local.mac = mac;
+    local.mac = mac_;
     local.vlan = config.vlan;
     local.udp_port = config.udp_port;
-    local.udp_port_count = config.udp_port_count;
+    local.udp_port_count = static_cast<uint16_t>(1 + config.workers);
     for (const InterfaceAddress& own : config.addresses) {
       local.addresses[local.address_count++] = own.address;
     }
+    adopt(std::move(device), setup);
   }
+  ~EthdevPort() override { dismiss(); }
 
   unsigned receive(unsigned queue, stage::Datagram* out, unsigned max,
                    stage::Burst::Drops& drops) noexcept override {
-    CC_ASSERT(queue < capabilities_.rx_queues);
+    CC_ASSERT(queue < setup_.capabilities.rx_queues);
     return queues_[queue].receive(context_, static_cast<uint16_t>(queue), out, max, drops);
   }
   unsigned transmit(unsigned queue, const Destination&, rte_mbuf** packets,
                     unsigned count) noexcept override {
-    CC_ASSERT(queue < capabilities_.tx_queues);
+    CC_ASSERT(queue < setup_.capabilities.tx_queues);
     return queues_[queue].transmit(context_, static_cast<uint16_t>(queue), packets, count);
   }
   void tick(unsigned queue, TimeNs) noexcept override {
-    if (queue < capabilities_.tx_queues) {
+    if (queue < setup_.capabilities.tx_queues) {
       queues_[queue].tick(context_, static_cast<uint16_t>(queue));
     }
   }
 
   Info info() const override;
-  Capabilities capabilities() const override { return capabilities_; }
+  Capabilities capabilities() const override { return setup_.capabilities; }
   Counters counters() const override;
   std::vector<std::pair<std::string, uint64_t>> extended_counters() const override;
   Result<Destination> destination(const Endpoint& remote, uint16_t local_port) override;
   uint64_t destinations_version() const override { return neighbours_.version(); }
   TimeNs control(TimeNs now_ns) override;
+  bool has_link() const override { return is_present_ && link_.link_status == RTE_ETH_LINK_UP; }
+  Status set_mtu(uint16_t mtu_bytes) override;
+  Status set_promiscuous(bool is_on) override;
+  Status set_link(bool is_up) override;
+  Status reset() override;
   Status start() override;
   void stop() override;
   int wait_fd(unsigned) const override { return -1; }
 
  private:
+  static Mac mac_of(const Device& device);
+  void adopt(Device device, const Setup& setup);
+  void dismiss();
+  void look_at_link(TimeNs now_ns);
   void send(Frames& frames);
 
-  const EthdevConfig config_;
+  EthdevConfig config_;  // mtu and promiscuity change
   rte_mempool* const pool_;
-  Device device_;
-  const Capabilities capabilities_;
+  const std::string driver_;
+  const Interface interface_;
+  std::optional<Device> device_;  // none after a reset that failed
+  Setup setup_;
   const Mac mac_;
   Context context_;
   Neighbours neighbours_;  // control
   std::vector<Queue> queues_;
-  bool is_started_ = true;
+  bool is_started_ = false;
+  std::atomic<bool> was_removed_{false};
+  bool is_present_ = true;
+  rte_eth_link link_{};
+  TimeNs link_due_ns_ = 0;
   TimeNs now_ns_ = 0;
   uint64_t frames_lost_ = 0;  // control's frames without buffer or place
 };
 
+Mac EthdevPort::mac_of(const Device& device) {
+  rte_ether_addr address{};
+  rte_eth_macaddr_get(device.id(), &address);
+  // net_ring has none, and nobody answers to nobody.
+  if (rte_is_zero_ether_addr(&address) != 0) rte_eth_random_addr(address.addr_bytes);
+  Mac mac;
+  std::copy(std::begin(address.addr_bytes), std::end(address.addr_bytes), mac.begin());
+  return mac;
+}
+
+void EthdevPort::adopt(Device device, const Setup& setup) {
+  device_.emplace(std::move(device));
+  setup_ = setup;
+  context_.device = device_->id();
+  was_removed_ = false;
+  is_present_ = true;
+  rte_eth_dev_callback_register(context_.device, RTE_ETH_EVENT_INTR_RMV, note_removal,
+                                &was_removed_);
+  look_at_link(now_ns_);
+}
+
+void EthdevPort::dismiss() {
+  if (!device_) return;
+  rte_eth_dev_callback_unregister(context_.device, RTE_ETH_EVENT_INTR_RMV, note_removal,
+                                  &was_removed_);
+  device_.reset();
+}
+
+// Drivers of virtual devices know little of their link: the kernel knows that of an interface.
+void EthdevPort::look_at_link(TimeNs now_ns) {
+  if (now_ns < link_due_ns_ || !device_) return;
+  link_due_ns_ = now_ns + link_interval_ns;
+  if (rte_eth_link_get_nowait(device_->id(), &link_) != 0) link_ = {};
+  is_present_ = !was_removed_.load(std::memory_order_relaxed) &&
+                (!interface_.exists() || interface_.is_present());
+  if (interface_.exists() && !interface_.is_running()) link_.link_status = RTE_ETH_LINK_DOWN;
+}
+
 Info EthdevPort::info() const {
   Info out;
   out.name = config_.name;
-  out.driver = device_.info().driver_name;
+  out.driver = driver_;
   out.device = config_.device;
   out.id = config_.id;
   out.role = config_.role;
-  out.numa_node = rte_eth_dev_socket_id(device_.id());
+  out.numa_node = device_ ? rte_eth_dev_socket_id(device_->id()) : -1;
   out.udp_port = config_.udp_port;
   out.mac = mac_text(mac_);
   for (const InterfaceAddress& own : config_.addresses) {
     out.addresses.push_back(own.address);
     out.addresses.back().port = config_.udp_port;
   }
-  rte_eth_link link{};
-  const bool is_known = rte_eth_link_get_nowait(device_.id(), &link) == 0;
-  out.is_up = is_started_ && is_known && link.link_status == RTE_ETH_LINK_UP;
+  out.is_present = device_.has_value() && is_present_;
+  out.is_up = is_started_ && has_link();
+  out.is_promiscuous = device_ && rte_eth_promiscuous_get(device_->id()) == 1;
+  out.mtu_max_bytes = setup_.mtu_max_bytes;
   const NeighbourCounters& answers = neighbours_.counters();
   out.details = {
-      {"link", is_known && link.link_status == RTE_ETH_LINK_UP ? "up" : "down"},
-      {"speed_mbps", std::to_string(is_known ? link.link_speed : 0)},
+      {"link", has_link() ? "up" : "down"},
+      {"speed_mbps",
+       std::to_string(link_.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link_.link_speed)},
+      {"vlan", std::to_string(config_.vlan)},
+      {"steering_rules", std::to_string(setup_.steering_rules)},
       {"arp_answered", std::to_string(answers.answered_arp)},
       {"ndp_answered", std::to_string(answers.answered_ndp)},
       {"echo_answered", std::to_string(answers.answered_echo)},
@@ -140,7 +241,7 @@ Counters EthdevPort::counters() const {
     out.tx_full += queue.tx_full.read();
   }
   rte_eth_stats stats{};
-  if (rte_eth_stats_get(device_.id(), &stats) == 0) {
+  if (device_ && rte_eth_stats_get(device_->id(), &stats) == 0) {
     out.rx_missed = stats.imissed + stats.rx_nombuf;
     out.tx_failed = stats.oerrors;
   }
@@ -149,13 +250,14 @@ Counters EthdevPort::counters() const {
 
 std::vector<std::pair<std::string, uint64_t>> EthdevPort::extended_counters() const {
   std::vector<std::pair<std::string, uint64_t>> out;
-  const int count = rte_eth_xstats_get(device_.id(), nullptr, 0);
+  if (!device_) return out;
+  const int count = rte_eth_xstats_get(device_->id(), nullptr, 0);
   if (count <= 0) return out;
   const auto size = static_cast<unsigned>(count);
   std::vector<rte_eth_xstat> values(size);
   std::vector<rte_eth_xstat_name> names(size);
-  if (rte_eth_xstats_get(device_.id(), values.data(), size) != count ||
-      rte_eth_xstats_get_names(device_.id(), names.data(), size) != count) {
+  if (rte_eth_xstats_get(device_->id(), values.data(), size) != count ||
+      rte_eth_xstats_get_names(device_->id(), names.data(), size) != count) {
     return out;
   }
   for (unsigned i = 0; i < size; ++i) {
@@ -203,7 +305,8 @@ Result<Destination> EthdevPort::destination(const Endpoint& remote, uint16_t loc
 TimeNs EthdevPort::control(TimeNs now_ns) {
   now_ns_ = now_ns;
   Frames frames;
-  for (uint16_t i = 0; i < capabilities_.rx_queues; ++i) {
+  look_at_link(now_ns);
+  for (uint16_t i = 0; i < setup_.capabilities.rx_queues; ++i) {
     rte_mbuf* mbuf = nullptr;
     for (unsigned n = 0; n < control_burst && queues_[i].to_control.pop(mbuf); ++n) {
       const ByteSpan frame(rte_pktmbuf_mtod(mbuf, const uint8_t*), mbuf->data_len);
@@ -234,30 +337,107 @@ void EthdevPort::send(Frames& frames) {
 
 Status EthdevPort::start() {
   if (is_started_) return {};
-  const int result = rte_eth_dev_start(device_.id());
-  if (result != 0) {
-    return error(ErrorCode::io, fmt::format("port '{}': device '{}' does not start ({}); see EAL's "
-                                            "messages above",
-                                            config_.name, config_.device, strerror(-result)));
+  if (!device_) {
+    return error(ErrorCode::refused, fmt::format("port '{}': its device '{}' is gone; plug it in "
+                                                 "and `port reset {}`",
+                                                 config_.name, config_.device, config_.name));
   }
-  // Some drivers forget flow rules when they stop.
-  if (capabilities_.rx_queues > 1 &&
-      !ethdev::steer_ports(device_.id(), config_, capabilities_.rx_queues)) {
-    rte_eth_dev_stop(device_.id());
+  if (Status started = ethdev::start_device(config_, device_->id()); !started.ok()) return started;
+  if (setup_.capabilities.rx_queues > 1 && setup_.steering_rules > 0 &&
+      ethdev::steer_ports(device_->id(), config_, setup_.capabilities.rx_queues) == 0) {
+    rte_eth_dev_stop(device_->id());
     return error(ErrorCode::io, fmt::format("port '{}': device '{}' no longer steers UDP ports; "
                                             "attach it again",
                                             config_.name, config_.device));
   }
   is_started_ = true;
+  link_due_ns_ = 0;
+  look_at_link(now_ns_);
   return {};
 }
 
 void EthdevPort::stop() {
   if (!is_started_) return;
-  rte_flow_error failure{};
-  if (capabilities_.rx_queues > 1) rte_flow_flush(device_.id(), &failure);
-  rte_eth_dev_stop(device_.id());
   is_started_ = false;
+  if (!device_) return;
+  rte_flow_error failure{};
+  if (setup_.steering_rules > 0) rte_flow_flush(device_->id(), &failure);
+  rte_eth_dev_stop(device_->id());
+}
+
+Status EthdevPort::set_promiscuous(bool is_on) {
+  if (!device_) return start();
+  EthdevConfig wanted = config_;
+  wanted.is_promiscuous = is_on;
+  if (const int result = ethdev::set_promiscuous(wanted, device_->id()); result != 0) {
+    return error(
+        ErrorCode::unsupported,
+        fmt::format("port '{}': {} cannot change its promiscuous mode ({}); leave it as it "
+                    "is",
+                    config_.name, driver_, strerror(-result)));
+  }
+  config_.is_promiscuous = is_on;
+  return {};
+}
+
+Status EthdevPort::set_link(bool is_up) {
+  if (!device_) return start();
+  link_due_ns_ = 0;
+  const int result =
+      is_up ? rte_eth_dev_set_link_up(device_->id()) : rte_eth_dev_set_link_down(device_->id());
+  if (result == 0 || (interface_.exists() && interface_.set_up(is_up))) return {};
+  if (result == -ENOTSUP && !interface_.exists()) return Port::set_link(is_up);
+  return error(ErrorCode::io, fmt::format("port '{}': device '{}' does not take its link {} ({})",
+                                          config_.name, config_.device, is_up ? "up" : "down",
+                                          strerror(result == -ENOTSUP ? errno : -result)));
+}
+
+Status EthdevPort::set_mtu(uint16_t mtu_bytes) {
+  EthdevConfig wanted = config_;
+  wanted.mtu_bytes = mtu_bytes;
+  if (device_ && complete_device(wanted.device, mtu_bytes) ==
+                     complete_device(config_.device, config_.mtu_bytes)) {
+    Result<Setup> setup = ethdev::set_up(wanted, *device_, pool_);
+    if (!setup.ok()) {
+      const Result<Setup> restored = ethdev::set_up(config_, *device_, pool_);
+      return restored.ok() ? setup.error() : restored.error();
+    }
+    setup_ = setup.value();
+    config_ = wanted;
+    return {};
+  }
+  // The device itself is made for an MTU.
+  std::swap(config_, wanted);
+  Status done = reset();
+  if (done.ok()) return done;
+  std::swap(config_, wanted);
+  if (Status restored = reset(); !restored.ok()) return restored;
+  return done;
+}
+
+Status EthdevPort::reset() {
+  stop();
+  dismiss();
+  if (Status usable = ethdev::diagnose(config_); !usable.ok()) return usable;
+  Result<Device> device = Device::attach(config_);
+  if (!device.ok()) return device.error();
+  Result<Setup> setup = ethdev::set_up(config_, device.value(), pool_);
+  if (!setup.ok()) return setup.error();
+  const Capabilities& can = setup->capabilities;
+  if (std::max(can.rx_queues, can.tx_queues) > queues_.size()) {
+    return error(
+        ErrorCode::refused,
+        fmt::format("port '{}': device '{}' has more queues now; detach the port and attach "
+                    "it again",
+                    config_.name, config_.device));
+  }
+  // Some make up an address each time. Those do not filter by it either, if they cannot take it.
+  if (rte_ether_addr mac{}; mac_of(*device) != mac_) {
+    std::copy(mac_.begin(), mac_.end(), std::begin(mac.addr_bytes));
+    rte_eth_dev_default_mac_addr_set(device->id(), &mac);
+  }
+  adopt(std::move(device).value(), setup.value());
+  return {};
 }
 
 Status check(const EthdevConfig& config) {
@@ -266,13 +446,12 @@ Status check(const EthdevConfig& config) {
                  fmt::format("port '{}' has {} addresses; give it at most {}", config.name,
                              config.addresses.size(), own_addresses_max));
   }
-  const unsigned last_port = unsigned{config.udp_port} + config.udp_port_count - 1;
-  if (config.queues == 0 || config.udp_port_count == 0 || last_port > 65535) {
-    return error(
-        ErrorCode::invalid,
-        fmt::format("port '{}': needs at least one queue and UDP ports in 1..65535, has {} "
-                    "queues and ports {}..{}",
-                    config.name, config.queues, config.udp_port, last_port));
+  const unsigned last_port = unsigned{config.udp_port} + config.workers;
+  if (config.workers == 0 || last_port > 65535) {
+    return error(ErrorCode::invalid,
+                 fmt::format("port '{}': needs a worker and UDP ports in 1..65535, has {} workers "
+                             "and ports {}..{}; lower udp_port",
+                             config.name, config.workers, config.udp_port, last_port));
   }
   return {};
 }
@@ -286,14 +465,8 @@ Result<std::unique_ptr<Port>> make_ethdev(const EthdevConfig& config, rte_mempoo
   if (!device.ok()) return device.error();
   Result<Setup> setup = ethdev::set_up(config, device.value(), pool);
   if (!setup.ok()) return setup.error();
-  rte_ether_addr address{};
-  rte_eth_macaddr_get(device->id(), &address);
-  Mac mac;
-  std::copy(std::begin(address.addr_bytes), std::end(address.addr_bytes), mac.begin());
-  auto port =
-      std::make_unique<EthdevPort>(config, std::move(device).value(), setup.value(), mac, pool);
-  port->stop();
-  return std::unique_ptr<Port>(std::move(port));
+  return std::unique_ptr<Port>(
+      std::make_unique<EthdevPort>(config, std::move(device).value(), setup.value(), pool));
 }
 
 }  // namespace chaincast::port

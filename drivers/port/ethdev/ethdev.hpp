@@ -33,15 +33,16 @@ struct EthdevConfig {
   std::string name;
   uint16_t id = 0;
   Role role = Role::fabric;
-  std::string device;  // "0000:01:00.0", "net_af_packet0,iface=eth1"
+  std::string device;                // "0000:01:00.0", "net_af_packet0,iface=eth1"
+  std::vector<std::string> members;  // devices that a net_bonding is made of
   std::vector<InterfaceAddress> addresses;
   std::optional<Endpoint> gateway_v4;
   std::optional<Endpoint> gateway_v6;
   uint16_t vlan = no_vlan;
-  uint16_t udp_port = 0;        // base
-  uint16_t udp_port_count = 1;  // taken: udp_port .. udp_port + count - 1
-  uint16_t queues = 1;          // wanted; the device may have fewer
-  uint16_t mtu_bytes = 0;       // 0: what the interface or device has, at most what mbufs hold
+  uint16_t udp_port = 0;  // for lane 0; the bulk of worker w comes to udp_port + 1 + w
+  uint16_t workers = 1;
+  uint16_t queues = 0;     // wanted; 0: what suits the device (receive_queues.hpp)
+  uint16_t mtu_bytes = 0;  // 0: what the interface or device has, at most what mbufs hold
   uint16_t rx_descriptors = 1024;
   uint16_t tx_descriptors = 1024;
   bool is_promiscuous = false;

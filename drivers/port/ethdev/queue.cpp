@@ -51,6 +51,7 @@ unsigned Queue::receive(const Context& context, uint16_t index, stage::Datagram*
   const unsigned got = rte_eth_rx_burst(context.device, index, packets.data(), wanted);
   if (got == 0) return 0;
   uint64_t bytes = 0;
+  for (unsigned i = 0; i < got; ++i) rte_prefetch0(packets[i]);
   for (unsigned i = 0; i < std::min(got, prefetch_ahead); ++i) {
     rte_prefetch0(rte_pktmbuf_mtod(packets[i], const void*));
   }
@@ -124,6 +125,7 @@ unsigned Queue::transmit(const Context& context, uint16_t index, rte_mbuf** pack
 
 void Queue::tick(const Context& context, uint16_t index) noexcept {
   if (from_control.size() != 0) send_control(context, index);
+  if (context.wants_idle_bursts) rte_eth_tx_burst(context.device, index, nullptr, 0);
   if (can_clean_up && rte_eth_tx_done_cleanup(context.device, index, 0) == -ENOTSUP) {
     can_clean_up = false;
   }

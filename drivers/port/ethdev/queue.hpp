@@ -19,6 +19,7 @@ struct Context {
   uint16_t device = 0;   // DPDK's port id
   uint16_t port_id = 0;  // ours
   bool is_edge = false;
+  bool wants_idle_bursts = false;  // sends LACP while it is called, if with nothing
   Local local;
   rte_mempool* pool = nullptr;
 };

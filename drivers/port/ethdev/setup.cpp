@@ -10,13 +10,15 @@
 #include <cstring>
 
 #include "port/ethdev/device.hpp"
+#include "port/ethdev/receive_queues.hpp"
 
 namespace chaincast::port::ethdev {
 
 namespace {
 
-constexpr unsigned l2_max_bytes = ethernet_bytes + vlan_tag_bytes;
+constexpr unsigned l2_max_bytes = ethernet_bytes + vlan_tag_bytes;  // or with a frame check
 constexpr uint64_t rx_checksums = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+constexpr uint64_t hash_of_ports = RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_NONFRAG_IPV6_UDP;
 constexpr uint64_t tx_checksums = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
 
 Error failed(const EthdevConfig& config, const char* step, int result) {
@@ -36,24 +38,49 @@ unsigned kernel_mtu(const std::string& interface) {
   return is_known ? static_cast<unsigned>(request.ifr_mtu) : 0;
 }
 
+// Members say what a device made of them only repeats.
+bool understates_mtu(const EthdevConfig& config) {
+  return kind_of(config.members.empty() ? config.device : config.members.front()).understates_mtu;
+}
+
+uint16_t device_mtu_max(const EthdevConfig& config, const rte_eth_dev_info& info) {
+  if (understates_mtu(config)) return UINT16_MAX;
+  const unsigned most = info.max_rx_pktlen > l2_max_bytes ? info.max_rx_pktlen - l2_max_bytes : 0;
+  return static_cast<uint16_t>(std::min<unsigned>(info.max_mtu, most));
+}
+
+Status check_interface_mtu(const EthdevConfig& config, unsigned kernels) {
+  if (kernels == 0 || config.mtu_bytes <= std::max<unsigned>(kernels, RTE_ETHER_MTU)) return {};
+  const std::string interface = interface_below(config.device);
+  return error(
+      ErrorCode::refused,
+      fmt::format("port '{}': MTU {} exceeds the {} of interface '{}'; raise it (`ip link "
+                  "set {} mtu {}`) or lower mtu",
+                  config.name, config.mtu_bytes, kernels, interface, interface, config.mtu_bytes));
+}
+
 Result<uint16_t> choose_mtu(const EthdevConfig& config, const Device& device, rte_mempool* pool) {
-  const unsigned room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
-  const unsigned fitting = room - l2_max_bytes;
-  const unsigned most = std::min<unsigned>(fitting, device.info().max_mtu);
-  if (config.mtu_bytes != 0) {
-    if (config.mtu_bytes <= most) return config.mtu_bytes;
+  const uint16_t fitting = mtu_within(config.device, rte_pktmbuf_data_room_size(pool));
+  const uint16_t taken = device_mtu_max(config, device.info());
+  const uint16_t most = std::min(fitting, taken);
+  const unsigned kernels = kernel_mtu(interface_below(config.device));
+  if (config.mtu_bytes > most) {
     return error(
         ErrorCode::refused,
-        fmt::format(
-            "port '{}': MTU {} exceeds what {} ({}); lower mtu{}", config.name, config.mtu_bytes,
-            fitting < device.info().max_mtu ? "receive buffers hold" : "the device takes", most,
-            fitting < device.info().max_mtu ? " or give the other ports the same mtu" : ""));
+        fmt::format("port '{}': MTU {} exceeds what {} ({}); lower mtu{}", config.name,
+                    config.mtu_bytes, fitting < taken ? "receive buffers hold" : "the device takes",
+                    most, fitting < taken ? " or give the other ports the same mtu" : ""));
   }
-  unsigned mtu = kernel_mtu(device_argument(config.device, "iface"));
+  if (Status fits = check_interface_mtu(config, kernels); !fits.ok()) return fits.error();
+  if (config.mtu_bytes != 0) {
+    return static_cast<uint16_t>(
+        std::min<unsigned>(config.mtu_bytes, kernels != 0 ? kernels : config.mtu_bytes));
+  }
+  unsigned mtu = kernels;
   uint16_t current = 0;
   if (mtu == 0 && rte_eth_dev_get_mtu(device.id(), &current) == 0) mtu = current;
   if (mtu == 0) mtu = RTE_ETHER_MTU;
-  return static_cast<uint16_t>(std::min(mtu, most));
+  return static_cast<uint16_t>(std::min<unsigned>(mtu, most));
 }
 
 Result<uint64_t> choose_tx_offloads(const EthdevConfig& config, const Device& device,
@@ -87,6 +114,7 @@ Result<bool> choose_sharing(const EthdevConfig& config, const Device& device) {
 struct Plan {
   uint16_t rx_queues;
   uint16_t tx_queues;
+  bool by_hash;
   uint16_t mtu_bytes;
   uint64_t rx_offloads;
   uint64_t tx_offloads;
@@ -118,28 +146,86 @@ Status set_up_queues(const EthdevConfig& config, const Device& device, const Pla
   return {};
 }
 
-Status configure_and_start(const EthdevConfig& config, const Device& device, const Plan& plan,
-                           rte_mempool* pool) {
+Status configure(const EthdevConfig& config, const Device& device, const Plan& plan,
+                 rte_mempool* pool) {
   rte_eth_conf conf{};
-  conf.rxmode.mtu = plan.mtu_bytes;
+  conf.rxmode.mtu =
+      understates_mtu(config) ? std::min<uint16_t>(plan.mtu_bytes, RTE_ETHER_MTU) : plan.mtu_bytes;
   conf.rxmode.offloads = plan.rx_offloads;
   conf.txmode.offloads = plan.tx_offloads;
-  int result = rte_eth_dev_configure(device.id(), plan.rx_queues, plan.tx_queues, &conf);
-  if (result != 0) return failed(config, "be configured", result);
-  if (Status queues = set_up_queues(config, device, plan, pool); !queues.ok()) return queues;
-  result = rte_eth_dev_start(device.id());
-  if (result != 0) return failed(config, "start", result);
-  // Devices without these pass everything anyway.
-  if (config.is_promiscuous) {
-    rte_eth_promiscuous_enable(device.id());
-  } else {
-    rte_eth_promiscuous_disable(device.id());
+  if (plan.by_hash) {
+    conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+    conf.rx_adv_conf.rss_conf.rss_hf = device.info().flow_type_rss_offloads & hash_of_ports;
   }
-  rte_eth_allmulticast_enable(device.id());
-  return {};
+  const int result = rte_eth_dev_configure(device.id(), plan.rx_queues, plan.tx_queues, &conf);
+  if (result != 0) return failed(config, "be configured", result);
+  return set_up_queues(config, device, plan, pool);
+}
+
+// DPDK's device behind choose_queues().
+class RealDevice final : public QueueDevice {
+ public:
+  RealDevice(const EthdevConfig& config, const Device& device, const Plan& plan, rte_mempool* pool)
+      : config_(config), device_(device), plan_(plan), pool_(pool) {}
+
+  Status configure(uint16_t rx_queues, uint16_t tx_queues, bool by_hash) override {
+    plan_.rx_queues = rx_queues;
+    plan_.tx_queues = tx_queues;
+    plan_.by_hash = by_hash;
+    return ethdev::configure(config_, device_, plan_, pool_);
+  }
+  // Rules need a device that runs.
+  Result<unsigned> try_rules(uint16_t rx_queues) override {
+    if (Status started = start_device(config_, device_.id()); !started.ok()) {
+      return started.error();
+    }
+    const unsigned rules = steer_ports(device_.id(), config_, rx_queues);
+    rte_flow_error failure{};
+    rte_flow_flush(device_.id(), &failure);
+    rte_eth_dev_stop(device_.id());
+    return rules;
+  }
+
+ private:
+  const EthdevConfig& config_;
+  const Device& device_;
+  Plan plan_;
+  rte_mempool* const pool_;
+};
+
+QueueWish wish_of(const EthdevConfig& config, const Device& device) {
+  QueueWish out;
+  out.workers = config.workers;
+  out.queues = config.queues;
+  out.rx_max = device.rx_queues_max();
+  out.tx_max = device.info().max_tx_queues;
+  const Kind& kind = kind_of(config.device);
+  // Virtual devices that offer a hash have none, or leave it to the other end.
+  if (kind.driver.empty() || kind.has_members) {
+    out.has_rules = knows_rules(device.id());
+    out.has_hash = (device.info().flow_type_rss_offloads & hash_of_ports) != 0;
+  }
+  out.spreads_always = kind.spreads_always;
+  return out;
 }
 
 }  // namespace
+
+Status start_device(const EthdevConfig& config, uint16_t device) {
+  const int result = rte_eth_dev_start(device);
+  if (result != 0) return failed(config, "start", result);
+  // Devices without it pass everything anyway.
+  set_promiscuous(config, device);
+  return {};
+}
+
+int set_promiscuous(const EthdevConfig& config, uint16_t device) {
+  // A bond passes what is sent to a group in one of two modes only, and packet sockets lack one.
+  const bool takes_groups = rte_eth_allmulticast_enable(device) == 0;
+  const bool has_to = !takes_groups && kind_of(config.device).has_members;
+  return config.is_promiscuous || has_to ? rte_eth_promiscuous_enable(device)
+                                         : rte_eth_promiscuous_disable(device);
+}
 
 Result<Setup> set_up(const EthdevConfig& config, const Device& device, rte_mempool* pool) {
   const rte_eth_dev_info& info = device.info();
@@ -156,30 +242,22 @@ Result<Setup> set_up(const EthdevConfig& config, const Device& device, rte_mempo
   if (config.checksum != ChecksumMode::software) {
     plan.rx_offloads = info.rx_offload_capa & rx_checksums;
   }
-  plan.rx_queues = std::min(config.queues, info.max_rx_queues);
-  plan.tx_queues = std::min(config.queues, info.max_tx_queues);
-  if (Status started = configure_and_start(config, device, plan, pool); !started.ok()) {
-    return started.error();
-  }
-  const bool is_steered = steer_ports(device.id(), config, plan.rx_queues);
-  if (!is_steered) {
-    // Without steering the other queues would receive nothing, or what they should not.
-    plan.rx_queues = 1;
-    rte_eth_dev_stop(device.id());
-    if (Status started = configure_and_start(config, device, plan, pool); !started.ok()) {
-      return started.error();
-    }
-  }
-
+  RealDevice real(config, device, plan, pool);
+  const Result<QueueChoice> queues = choose_queues(wish_of(config, device), real);
+  if (!queues.ok()) return queues.error();
   Setup out;
-  out.has_rx_checksum = plan.rx_offloads != 0;
-  out.capabilities.rx_queues = plan.rx_queues;
-  out.capabilities.tx_queues = plan.tx_queues;
+  out.steering_rules = queues->rules;
+  out.capabilities.rx_queues = queues->rx_queues;
+  out.capabilities.tx_queues = queues->tx_queues;
+  out.capabilities.control_port = true;
+  out.capabilities.control_queue = queues->control;
   out.capabilities.mtu_bytes = plan.mtu_bytes;
+  out.mtu_max_bytes = std::min(mtu_within(config.device, rte_pktmbuf_data_room_size(pool)),
+                               device_mtu_max(config, info));
   out.capabilities.shared_segments = is_shared.value();
   out.capabilities.udp_checksum = (plan.tx_offloads & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0;
   out.capabilities.ipv4_checksum = (plan.tx_offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
-  out.capabilities.steers_ports = is_steered && plan.rx_queues >= config.udp_port_count;
+  out.capabilities.steers_ports = queues->control == ControlQueue::own;
   return out;
 }
 

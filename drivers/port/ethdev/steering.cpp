@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <rte_flow.h>
 
-#include <vector>
+#include <algorithm>
+#include <cerrno>
 
 #include "port/ethdev/device.hpp"
 
@@ -9,20 +10,21 @@ namespace chaincast::port::ethdev {
 
 namespace {
 
-rte_flow* steer_one(uint16_t device, bool is_ipv6, uint16_t udp_port, uint16_t queue) {
+bool steer_one(uint16_t device, const EthdevConfig& config, bool is_ipv6, uint16_t queue,
+               const FlowCalls& flows) {
   rte_flow_attr attributes{};
   attributes.ingress = 1;
   rte_flow_item_udp udp{};
-  udp.hdr.dst_port = rte_cpu_to_be_16(udp_port);
+  udp.hdr.dst_port = rte_cpu_to_be_16(static_cast<uint16_t>(config.udp_port + queue));
   rte_flow_item_udp udp_mask{};
   udp_mask.hdr.dst_port = 0xffff;
-  rte_flow_item pattern[4]{};
-  pattern[0].type = RTE_FLOW_ITEM_TYPE_ETH;
-  pattern[1].type = is_ipv6 ? RTE_FLOW_ITEM_TYPE_IPV6 : RTE_FLOW_ITEM_TYPE_IPV4;
-  pattern[2].type = RTE_FLOW_ITEM_TYPE_UDP;
-  pattern[2].spec = &udp;
-  pattern[2].mask = &udp_mask;
-  pattern[3].type = RTE_FLOW_ITEM_TYPE_END;
+  rte_flow_item pattern[5]{};
+  rte_flow_item* item = pattern;
+  (item++)->type = RTE_FLOW_ITEM_TYPE_ETH;
+  if (config.vlan != no_vlan) (item++)->type = RTE_FLOW_ITEM_TYPE_VLAN;
+  (item++)->type = is_ipv6 ? RTE_FLOW_ITEM_TYPE_IPV6 : RTE_FLOW_ITEM_TYPE_IPV4;
+  *item++ = {RTE_FLOW_ITEM_TYPE_UDP, &udp, nullptr, &udp_mask};
+  item->type = RTE_FLOW_ITEM_TYPE_END;
   rte_flow_action_queue target{};
   target.index = queue;
   rte_flow_action actions[2]{};
@@ -30,23 +32,41 @@ rte_flow* steer_one(uint16_t device, bool is_ipv6, uint16_t udp_port, uint16_t q
   actions[0].conf = &target;
   actions[1].type = RTE_FLOW_ACTION_TYPE_END;
   rte_flow_error failure{};
-  if (rte_flow_validate(device, &attributes, pattern, actions, &failure) != 0) return nullptr;
-  return rte_flow_create(device, &attributes, pattern, actions, &failure);
+  return flows.validate(device, &attributes, pattern, actions, &failure) == 0 &&
+         flows.create(device, &attributes, pattern, actions, &failure) != nullptr;
+}
+
+bool has_address(const EthdevConfig& config, bool is_ipv6) {
+  return std::any_of(
+      config.addresses.begin(), config.addresses.end(),
+      [is_ipv6](const InterfaceAddress& own) { return own.address.is_ipv6 == is_ipv6; });
 }
 
 }  // namespace
 
-bool steer_ports(uint16_t device, const EthdevConfig& config, uint16_t queues) {
+bool knows_rules(uint16_t device) {
+  const rte_flow_attr attributes{};
+  const rte_flow_item nothing{RTE_FLOW_ITEM_TYPE_END, nullptr, nullptr, nullptr};
+  const rte_flow_action none{RTE_FLOW_ACTION_TYPE_END, nullptr};
+  rte_flow_error failure{};
+  return rte_flow_validate(device, &attributes, &nothing, &none, &failure) != -ENOSYS;
+}
+
+unsigned steer_ports(uint16_t device, const EthdevConfig& config, uint16_t queues,
+                     const FlowCalls& flows) {
+  unsigned rules = 0;
   for (uint16_t queue = 1; queue < queues; ++queue) {
-    const auto udp_port = static_cast<uint16_t>(config.udp_port + queue);
-    for (const InterfaceAddress& own : config.addresses) {
-      if (steer_one(device, own.address.is_ipv6, udp_port, queue) != nullptr) continue;
-      rte_flow_error failure{};
-      rte_flow_flush(device, &failure);
-      return false;
+    for (const bool is_ipv6 : {false, true}) {
+      if (!has_address(config, is_ipv6)) continue;
+      if (!steer_one(device, config, is_ipv6, queue, flows)) {
+        rte_flow_error failure{};
+        flows.flush(device, &failure);
+        return 0;
+      }
+      ++rules;
     }
   }
-  return true;
+  return rules;
 }
 
 }  // namespace chaincast::port::ethdev

@@ -107,6 +107,11 @@ class Link final : public LinkPort {
   }
   uint64_t destinations_version() const override { return inside_->destinations_version(); }
   TimeNs control(TimeNs now_ns) override { return inside_->control(now_ns); }
+  bool has_link() const override { return inside_->has_link(); }
+  Status set_mtu(uint16_t mtu_bytes) override { return inside_->set_mtu(mtu_bytes); }
+  Status set_promiscuous(bool is_on) override { return inside_->set_promiscuous(is_on); }
+  Status set_link(bool is_up) override { return inside_->set_link(is_up); }
+  Status reset() override { return inside_->reset(); }
   Status start() override { return inside_->start(); }
   void stop() override { inside_->stop(); }
   int wait_fd(unsigned queue) const override { return inside_->wait_fd(queue); }

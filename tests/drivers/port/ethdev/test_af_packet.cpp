@@ -13,6 +13,7 @@
 
 #include "base/random.hpp"
 #include "drivers/port/ethdev/shared.hpp"
+#include "port/kinds.hpp"
 #include "support/eal.hpp"
 #include "support/mbufs.hpp"
 
@@ -304,6 +305,72 @@ TEST_F(AfPacket, KernelAddressBelowThePortIsRefused) {
   const auto port = make_ethdev(config(), pool_);
   ASSERT_FALSE(port.ok());
   EXPECT_THAT(port.error().message, HasSubstr("ip address del 192.0.2.1/24 dev ours"));
+}
+
+// The driver drops a packet that is larger than its frames: taken, all the same.
+TEST_F(AfPacket, APacketBeyondItsFramesIsTakenOnce) {
+  open_port(config());
+  const Destination to = resolve(test::endpoint("192.0.2.2:9000"));
+  const Capabilities can = port_->capabilities();
+  std::vector<rte_mbuf*> packets = test::make_copies(pool_, to, Bytes(2000, 7), 1, can);
+  for (rte_mbuf* small : test::make_copies(pool_, to, Bytes(100, 7), 3, can)) {
+    packets.push_back(small);
+  }
+  EXPECT_EQ(port_->transmit(0, to, packets.data(), 4), 4u);
+  EXPECT_EQ(rte_mempool_in_use_count(pool_), 0u);
+}
+
+TEST_F(AfPacket, SeesItsLinkGoAndComeAndItsDeviceVanish) {
+  open_port(config());
+  ASSERT_TRUE(turn_until([&] { return port_->has_link(); }));
+  ASSERT_TRUE(run(inside_ + "ip link set theirs down"));
+  EXPECT_TRUE(turn_until([&] { return !port_->has_link(); }));
+  EXPECT_TRUE(port_->info().is_present);
+  EXPECT_FALSE(port_->info().is_up);
+  ASSERT_TRUE(run(inside_ + "ip link set theirs up"));
+  EXPECT_TRUE(turn_until([&] { return port_->has_link(); }));
+  ASSERT_TRUE(port_->set_link(false).ok());
+  EXPECT_TRUE(turn_until([&] { return !port_->has_link(); }));
+  ASSERT_TRUE(run("ip link del ours"));
+  EXPECT_TRUE(turn_until([&] { return !port_->info().is_present; }));
+  const Status reset = port_->reset();
+  ASSERT_FALSE(reset.ok());
+  EXPECT_THAT(reset.error().message, HasSubstr("'ours'"));
+  EXPECT_FALSE(port_->start().ok());
+}
+
+TEST_F(AfPacket, TakesLargeFramesWhereInterfaceAndBuffersDo) {
+  EthdevConfig wanted = config();
+  wanted.mtu_bytes = 9000;
+  rte_mempool* large = chaincast::test::make_pool(1023, buffer_bytes(wanted.device, 9000));
+  const auto refused = make_ethdev(wanted, large);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, HasSubstr("MTU 9000 exceeds the 1500 of interface 'ours'"));
+  ASSERT_TRUE(run("ip link set ours mtu 9000") && run(inside_ + "ip link set theirs mtu 9000"));
+  std::swap(pool_, large);
+  open_port(wanted);
+  EXPECT_EQ(port_->capabilities().mtu_bytes, 9000);
+  const Destination to = resolve(test::endpoint("192.0.2.2:9000"));
+  const Descriptor there(socket_there(AF_INET, SOCK_DGRAM, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(9000);
+  ASSERT_EQ(bind(there.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  const Bytes payload(8972, 7);
+  std::vector<rte_mbuf*> copies = test::make_copies(pool_, to, payload, 1, port_->capabilities());
+  ASSERT_EQ(port_->transmit(0, to, copies.data(), 1), 1u);
+  Bytes got(9100);
+  ssize_t bytes = -1;
+  EXPECT_TRUE(turn_until([&] {
+    bytes = recv(there.get(), got.data(), got.size(), MSG_DONTWAIT);
+    return bytes >= 0;
+  }));
+  got.resize(bytes < 0 ? 0 : static_cast<size_t>(bytes));
+  EXPECT_EQ(got, payload);
+  port_.reset();
+  std::swap(pool_, large);
+  EXPECT_EQ(rte_mempool_in_use_count(large), 0u);
+  rte_mempool_free(large);
 }
 
 }  // namespace

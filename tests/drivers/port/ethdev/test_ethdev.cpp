@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <rte_dev.h>
 #include <rte_ethdev.h>
 
 #include "base/random.hpp"
@@ -40,7 +41,7 @@ class Ethdev : public testing::Test {
     out.addresses = {test::interface_address("192.0.2.1", 24),
                      test::interface_address("2001:db8::1", 64)};
     out.udp_port = 7000;
-    out.udp_port_count = 2;
+    out.workers = 1;
     return out;
   }
   void open(const EthdevConfig& config) {
@@ -296,6 +297,19 @@ TEST_F(Ethdev, StopsStartsAndDetachesForGood) {
     EXPECT_EQ(receive(), std::vector<Bytes>{payload});
     port_.reset();
     uint16_t id;
+    EXPECT_NE(rte_eth_dev_get_port_by_name(device.c_str(), &id), 0);
+  }
+}
+
+// As with `-a` and `--vdev`: the device is there before the port.
+TEST_F(Ethdev, DetachesWhatEalHadProbedAndTakesItAgain) {
+  const std::string device = test::unique_device("net_ring");
+  ASSERT_EQ(rte_dev_probe(device.c_str()), 0);
+  uint16_t id;
+  for (int round = 0; round < 3; ++round) {
+    open(config_of(device));
+    ASSERT_EQ(rte_eth_dev_get_port_by_name(device.c_str(), &id), 0);
+    port_.reset();
     EXPECT_NE(rte_eth_dev_get_port_by_name(device.c_str(), &id), 0);
   }
 }

@@ -7,7 +7,6 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <thread>
 
 #include "base/random.hpp"
@@ -22,33 +21,20 @@ namespace {
 using chaincast::test::random_bytes;
 
 constexpr const char* child_mark = "CHAINCAST_TEST_VHOST";
-constexpr const char* hugepages_path = "/proc/sys/vm/nr_hugepages";
 constexpr unsigned hugepages_wanted = 128;
-
-unsigned read_hugepages() {
-  unsigned count = 0;
-  std::ifstream(hugepages_path) >> count;
-  return count;
-}
-
-void write_hugepages(unsigned count) {
-  std::ofstream(hugepages_path) << count;
-}
+constexpr int exit_code_shortage = 77;  // of hugepages.py
 
 TEST(Vhost, PairCarriesSharedSegmentsAndChecksumOffload) {
   if (getuid() != 0) GTEST_SKIP() << "needs root to reserve hugepages";
-  const unsigned before = read_hugepages();
-  if (before < hugepages_wanted) write_hugepages(hugepages_wanted);
-  const bool has_pages = read_hugepages() >= hugepages_wanted;
-  int result = -1;
-  if (has_pages) {
-    const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
-    result = std::system((std::string(child_mark) + "=1 timeout 120 '" + self +
-                          "' --gtest_filter='*VhostChild.*' 2>&1")
-                             .c_str());
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
+  const std::string command = std::string(child_mark) +
+                              "=1 python3 -B '" CHAINCAST_TESTS "/scenario/hugepages.py' " +
+                              std::to_string(hugepages_wanted) + " timeout 240 '" + self +
+                              "' --gtest_filter='*VhostChild.*' 2>&1";
+  const int result = std::system(command.c_str());
+  if (WIFEXITED(result) && WEXITSTATUS(result) == exit_code_shortage) {
+    GTEST_SKIP() << "needs " << hugepages_wanted << " hugepages of 2 MiB";
   }
-  write_hugepages(before);
-  if (!has_pages) GTEST_SKIP() << "needs " << hugepages_wanted << " hugepages of 2 MiB";
   EXPECT_EQ(result, 0) << "the child's output above says what failed";
 }
 
