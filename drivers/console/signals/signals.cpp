@@ -12,30 +12,32 @@ namespace chaincast::console {
 
 namespace {
 
-sigset_t stop_signals() {
+sigset_t handled_signals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   return set;
 }
 
 }  // namespace
 
 void Signals::block() {
-  const sigset_t set = stop_signals();
+  const sigset_t set = handled_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
 }
 
-Result<std::unique_ptr<Signals>> Signals::open(std::function<void()> on_stop) {
-  const sigset_t set = stop_signals();
+Result<std::unique_ptr<Signals>> Signals::open(std::function<void()> on_stop,
+                                               std::function<void()> on_reload) {
+  const sigset_t set = handled_signals();
   const int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   if (fd < 0) {
     return error(ErrorCode::io, std::string("signalfd: ") + std::strerror(errno) +
                                     "; raise the limit of open files (ulimit -n)");
   }
-  return std::unique_ptr<Signals>(new Signals(fd, std::move(on_stop)));
+  return std::unique_ptr<Signals>(new Signals(fd, std::move(on_stop), std::move(on_reload)));
 }
 
 Signals::~Signals() {
@@ -48,7 +50,9 @@ void Signals::add_poll_fds(std::vector<pollfd>& fds) const {
 
 void Signals::on_ready(std::span<const pollfd>, TimeNs) {
   signalfd_siginfo info;
-  while (read(fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) on_stop_();
+  while (read(fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    info.ssi_signo == SIGHUP ? on_reload_() : on_stop_();
+  }
 }
 
 ops::Json Signals::describe() const {

@@ -11,6 +11,9 @@
 #include <memory>
 
 #include "cli/session.hpp"
+#include "cli/watch.hpp"
+#include "console/terminal/past.hpp"
+#include "console/terminal/watch.hpp"
 
 namespace chaincast::console {
 
@@ -27,19 +30,14 @@ bool wait_for_input(int input_fd, int stop_fd) {
   }
 }
 
-void print(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return;
-    text.remove_prefix(static_cast<size_t>(written));
-  }
+std::string reply_to(Handover& handover, const std::string& line) {
+  std::string out;
+  for (const std::string& text : handover.ask(Handover::Kind::run, line)) out += text;
+  return out;
 }
 
 void run_line(const TerminalOptions& options, Handover& handover, const std::string& line) {
-  for (const std::string& text : handover.ask(Handover::Kind::run, line)) {
-    print(options.output_fd, text);
-  }
+  print(options.output_fd, reply_to(handover, line));
 }
 
 // Without a terminal: lines as they come, the last one with or without its newline.
@@ -58,7 +56,7 @@ void read_plain(const TerminalOptions& options, Handover& handover, int stop_fd)
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) {
       if (!line.empty()) finish();
-      run_line(options, handover, "quit");
+      run_line(options, handover, options.end_line);
       return;
     }
     for (const char c : std::string_view(chunk, static_cast<size_t>(got))) {
@@ -126,13 +124,18 @@ void read_edited(Editor& editor, History* past) {
     if (editor.stopped) return;
     if (text == nullptr || count <= 0) {
       print(editor.options.output_fd, "\n");
-      return run_line(editor.options, editor.handover, "quit");
+      return run_line(editor.options, editor.handover, editor.options.end_line);
     }
     std::string line(text, static_cast<size_t>(count));
     while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
     if (line.find_first_not_of(" \t") == std::string::npos) continue;
     ::history(past, &event, H_ENTER, line.c_str());
-    run_line(editor.options, editor.handover, line);
+    if (const auto watch = cli::parse_watch(line)) {
+      repeat(*watch, {editor.options.input_fd, editor.options.output_fd, editor.stop_fd},
+             [&] { return reply_to(editor.handover, watch->command); });
+    } else {
+      run_line(editor.options, editor.handover, line);
+    }
   }
 }
 
@@ -177,7 +180,9 @@ void read_lines(const TerminalOptions& options, Handover& handover, int stop_fd)
   el_set(edit.get(), EL_GETCFN, &read_character);
   el_set(edit.get(), EL_ADDFN, "complete", "complete a word", &complete);
   el_set(edit.get(), EL_BIND, "^I", "complete", nullptr);
+  if (!options.history_file.empty()) load_past(past.get(), options.history_file);
   read_edited(editor, past.get());
+  if (!options.history_file.empty()) save_past(past.get(), options.history_file);
 }
 
 }  // namespace chaincast::console

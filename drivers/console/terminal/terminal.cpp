@@ -7,6 +7,7 @@
 #include "base/assert.hpp"
 #include "cli/session.hpp"
 #include "console/terminal/reader.hpp"
+#include "console/terminal/watch.hpp"
 
 namespace chaincast::console {
 
@@ -70,17 +71,17 @@ void Handover::close() {
   changed_.notify_all();
 }
 
-std::unique_ptr<Terminal> Terminal::start(TerminalOptions options, cli::Service& service,
+std::unique_ptr<Terminal> Terminal::start(TerminalOptions options, cli::Commander& commander,
                                           const base::ThreadStarter& threads) {
-  std::unique_ptr<Terminal> out(new Terminal(std::move(options), service));
+  std::unique_ptr<Terminal> out(new Terminal(std::move(options), commander));
   out->thread_ = threads.start("terminal", [terminal = out.get()](const std::stop_token&) {
     read_lines(terminal->options_, terminal->handover_, terminal->stop_fd_);
   });
   return out;
 }
 
-Terminal::Terminal(TerminalOptions options, cli::Service& service)
-    : options_(std::move(options)), service_(service), stop_fd_(make_eventfd()) {}
+Terminal::Terminal(TerminalOptions options, cli::Commander& commander)
+    : options_(std::move(options)), commander_(commander), stop_fd_(make_eventfd()) {}
 
 Terminal::~Terminal() {
   handover_.close();
@@ -97,9 +98,10 @@ void Terminal::on_ready(std::span<const pollfd> fds, TimeNs) {
   CC_ASSERT(fds.size() == 1);
   if (fds[0].revents == 0) return;
   handover_.serve([this](Handover::Kind kind, const std::string& line) {
-    if (kind == Handover::Kind::complete) return service_.complete(line);
+    if (kind == Handover::Kind::complete) return commander_.complete(line);
     ++commands_;
-    cli::Session session([this](std::string_view text) { return service_.run(text); }, {});
+    cli::Session session([this](std::string_view text) { return commander_.run(text); },
+                         {.columns = size_of(options_.output_fd).columns});
     return std::vector<std::string>{session.line(line).output};
   });
 }

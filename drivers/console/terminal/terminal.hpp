@@ -13,7 +13,8 @@
 
 // The prompt of `chaincast -i`: editing, history and completion by libedit on a thread of its own,
 // which hands each line to the control thread and waits for the reply. Where input is no terminal
-// (a pipe, a file), lines are read without prompt and editing. End of input runs `quit`.
+// (a pipe, a file), lines are read without prompt and editing. The end of input runs a line as
+// well.
 namespace chaincast::console {
 
 // A line on its way from the terminal's thread to the control thread and back. One at a time.
@@ -61,12 +62,20 @@ struct TerminalOptions {
   int input_fd = 0;
   int output_fd = 1;
   unsigned history_lines_max = 1000;
+  // Where lines are kept from one prompt to the next (mode 0600, history_lines_max of them); empty:
+  // nowhere.
+  std::string history_file;
+  std::string end_line = "quit";  // what the end of input runs
 };
+
+// $XDG_STATE_HOME/chaincast/history, else ~/.local/state/chaincast/history; its directory is made.
+// Empty without a home.
+std::string default_history_file();
 
 // Owner: the node. The Console functions belong to the control thread.
 class Terminal final : public cli::Console {
  public:
-  static std::unique_ptr<Terminal> start(TerminalOptions options, cli::Service& service,
+  static std::unique_ptr<Terminal> start(TerminalOptions options, cli::Commander& commander,
                                          const base::ThreadStarter& threads);
   // Ends the thread, wherever it waits, and puts the terminal back in order.
   ~Terminal() override;
@@ -77,10 +86,10 @@ class Terminal final : public cli::Console {
   ops::Json describe() const override;
 
  private:
-  Terminal(TerminalOptions options, cli::Service& service);
+  Terminal(TerminalOptions options, cli::Commander& commander);
 
   TerminalOptions options_;
-  cli::Service& service_;
+  cli::Commander& commander_;
   Handover handover_;
   int stop_fd_;  // eventfd: readable once the thread shall end
   uint64_t commands_ = 0;

@@ -2,164 +2,141 @@
 #include "console/unix/client.hpp"
 
 #include <fmt/format.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "base/clock.hpp"
-#include "console/unix/address.hpp"
+#include "console/unix/shared_ring.hpp"
+#include "local/ring.hpp"
 
 namespace chaincast::console {
 
+using local::rest_text;
+using local::Type;
+
 namespace {
 
-constexpr size_t receive_chunk_bytes = 256 * 1024;
+// Of rings, before the socket is looked at again.
+constexpr unsigned ring_events_max = 256;
 
-int64_t now_ms() {
-  return static_cast<int64_t>(MonotonicClock().now_ns() / ns_per_ms);
+TimeNs deadline_after(int timeout_ms) {
+  if (timeout_ms < 0) return time_never;
+  return MonotonicClock().now_ns() + static_cast<TimeNs>(timeout_ms) * ns_per_ms;
 }
 
-const char* remedy_for(int code) {
-  if (code == ENOENT) return "is the node running, and is this its [node] socket?";
-  if (code == ECONNREFUSED) return "nobody answers: start the node";
-  if (code == EACCES || code == EPERM) return "run as the user the node runs as (mode 0600)";
-  return "check the path";
+Bytes named(std::string_view name) {
+  ByteWriter body;
+  local::put_name(body, name);
+  return body.take();
 }
 
 }  // namespace
 
+struct Client::Ring {
+  Ring(SharedRing shared, uint32_t index)
+      : memory(std::move(shared)),
+        reader(memory.control(), memory.data(), memory.data_bytes()),
+        subscription(index) {}
+  SharedRing memory;
+  local::RingReader reader;
+  uint32_t subscription;
+};
+
+Client::Client(Channel channel) : channel_(std::move(channel)) {}
+Client::Client(Client&& other) noexcept = default;
+Client& Client::operator=(Client&& other) noexcept = default;
+Client::~Client() = default;
+
 Result<Client> Client::connect(const std::string& path) {
-  const auto address = socket_address(path);
-  if (!address) return address.error();
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) {
-    return chaincast::error(ErrorCode::io, fmt::format("control socket {}: {}; raise the limit of "
-                                                       "open files",
-                                                       path, std::strerror(errno)));
-  }
-  if (::connect(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
-    const int code = errno;
-    ::close(fd);
-    return chaincast::error(ErrorCode::io, fmt::format("control socket {}: {}; {}", path,
-                                                       std::strerror(code), remedy_for(code)));
-  }
-  return Client(fd, path);
+  auto channel = Channel::connect(path);
+  if (!channel) return channel.error();
+  return Client(std::move(*channel));
 }
 
-Client::Client(Client&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)),
-      path_(std::move(other.path_)),
-      events_(std::move(other.events_)),
-      ahead_(std::move(other.ahead_)),
-      ahead_start_(std::exchange(other.ahead_start_, 0)) {}
-
-Client& Client::operator=(Client&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  std::swap(path_, other.path_);
-  std::swap(events_, other.events_);
-  std::swap(ahead_, other.ahead_);
-  std::swap(ahead_start_, other.ahead_start_);
-  return *this;
-}
-
-Client::~Client() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-Error Client::lost(const std::string& why) const {
-  return chaincast::error(ErrorCode::io,
-                          fmt::format("control socket {}: {}; has the node stopped?", path_, why));
-}
-
-Status Client::send(Type type, ByteSpan body) {
-  const Bytes whole = message(type, body);
-  size_t done = 0;
-  while (done < whole.size()) {
-    const ssize_t sent = ::send(fd_, whole.data() + done, whole.size() - done, MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0 && errno == EPIPE) {
-      // The server may have said why before it closed.
-      Bytes reason;
-      const auto last = receive(reason, 0);
-      if (!last) return last.error();
+Status Client::send(Type type, ByteSpan head, ByteSpan tail, TimeNs deadline_ns, bool more) {
+  if (channel_.output_waits()) channel_.flush();
+  while (channel_.output_waits()) {
+    // A node that has events for us in wait reads on once they are taken, so they are.
+    auto message = take();
+    if (!message) return message.error();
+    if (*message) {
+      const Status kept = stash(**message);
+      if (!kept) return kept;
+      continue;
     }
-    if (sent < 0) return lost(std::strerror(errno));
-    done += static_cast<size_t>(sent);
+    if (!channel_.output_waits()) break;
+    const Status ready = channel_.wait(deadline_ns);
+    if (!ready) return ready;
   }
+  channel_.send(type, head, tail, more);
   return {};
 }
 
-Status Client::wait_for(size_t bytes, int64_t deadline_ms) {
-  while (ahead_.size() - ahead_start_ < bytes) {
-    const int64_t left = deadline_ms < 0 ? -1 : std::max<int64_t>(0, deadline_ms - now_ms());
-    pollfd waiting{fd_, POLLIN, 0};
-    const int ready = ::poll(&waiting, 1, static_cast<int>(left));
-    if (ready < 0 && errno == EINTR) continue;
-    if (ready < 0) return lost(std::strerror(errno));
-    if (ready == 0) {
-      return chaincast::error(ErrorCode::timeout,
-                              fmt::format("control socket {}: nothing came in time; is the node "
-                                          "overloaded?",
-                                          path_));
-    }
-    ahead_.erase(ahead_.begin(), ahead_.begin() + static_cast<ptrdiff_t>(ahead_start_));
-    ahead_start_ = 0;
-    const size_t had = ahead_.size();
-    ahead_.resize(had + receive_chunk_bytes);
-    const ssize_t got = ::recv(fd_, ahead_.data() + had, receive_chunk_bytes, 0);
-    ahead_.resize(had + (got > 0 ? static_cast<size_t>(got) : 0));
-    if (got == 0) return lost("closed by the node");
-    if (got < 0 && errno != EINTR) return lost(std::strerror(errno));
-  }
-  return {};
+Status Client::request(Type type, ByteSpan body) {
+  return send(type, body, {}, deadline_after(reply_timeout_ms));
 }
 
-Result<Type> Client::receive(Bytes& body, int timeout_ms) {
-  const int64_t deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
-  Status status = wait_for(message_header_bytes, deadline);
-  if (!status) return status.error();
-  const Header header = load_header(ahead_.data() + ahead_start_);
-  if (header.body_bytes > object_header_bytes + 2 * object_bytes_limit) {
-    return lost(fmt::format("a message of {} bytes makes no sense", header.body_bytes));
-  }
-  status = wait_for(message_header_bytes + header.body_bytes, deadline);
-  if (!status) return status.error();
-  const auto first = ahead_.begin() + static_cast<ptrdiff_t>(ahead_start_ + message_header_bytes);
-  body.assign(first, first + static_cast<ptrdiff_t>(header.body_bytes));
-  ahead_start_ += message_header_bytes + header.body_bytes;
-  if (header.type == Type::error) {
-    ByteReader reader(body);
-    return chaincast::error(ErrorCode::refused,
-                            fmt::format("control socket {}: {}", path_, rest_text(reader)));
-  }
-  return header.type;
-}
-
-Result<Bytes> Client::reply(Type type, int timeout_ms) {
-  const int64_t deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+Result<std::optional<Channel::Message>> Client::take() {
   for (;;) {
-    Bytes body;
-    const int64_t left = deadline < 0 ? -1 : std::max<int64_t>(0, deadline - now_ms());
-    const auto got = receive(body, static_cast<int>(left));
-    if (!got) return got.error();
-    if (*got == type) return body;
-    auto event = parse_event(*got, body);
-    if (!event) return event.error();
-    events_.push_back(std::move(*event));
+    auto message = channel_.take();
+    if (!message || !message->has_value()) return message;
+    const Type type = (*message)->type;
+    if (type == Type::wake) continue;
+    if (abandoned_.empty() || type != abandoned_.front()) return message;
+    abandoned_.pop_front();
   }
 }
 
-Result<Client::CommandReply> Client::command(std::string_view line, bool json, int timeout_ms) {
+Status Client::stash(const Channel::Message& message) {
+  Bytes body(message.body.begin(), message.body.end());
+  if (message.type == Type::publish_reply && published_.size() < under_way_) {
+    published_.push_back(std::move(body));
+    return {};
+  }
+  events_bytes_ += body.size();
+  if (events_bytes_ > stashed_bytes_max) {
+    return error(ErrorCode::refused,
+                 fmt::format("control socket {}: more than {} bytes of events wait to be read; "
+                             "read them between requests, or use a connection for each",
+                             channel_.path(), stashed_bytes_max));
+  }
+  events_.push_back({message.type, std::move(body)});
+  return {};
+}
+
+Result<ByteSpan> Client::reply(Type type, TimeNs deadline_ns) {
+  if (type == Type::publish_reply && !published_.empty()) {
+    taken_ = std::move(published_.front());
+    published_.pop_front();
+    return ByteSpan(taken_);
+  }
+  for (;;) {
+    auto message = take();
+    if (!message) return message.error();
+    if (!*message) {
+      const Status ready = channel_.wait(deadline_ns);
+      // A publish reply is asked for again; any other will come too late.
+      if (!ready && type != Type::publish_reply) abandoned_.push_back(type);
+      if (!ready) return ready.error();
+      continue;
+    }
+    if ((*message)->type == type) return (*message)->body;
+    const Status kept = stash(**message);
+    if (!kept) return kept.error();
+  }
+}
+
+Result<Client::CommandReply> Client::command(std::string_view line, bool json, int timeout_ms,
+                                             bool detached) {
+  const TimeNs deadline = deadline_after(timeout_ms);
   ByteWriter body;
-  body.u8(json ? command_flag_json : 0).text(line);
-  const Status sent = send(Type::command, body.buffer());
+  body.u8(static_cast<uint8_t>((json ? local::command_flag_json : 0) |
+                               (detached ? local::command_flag_detached : 0)));
+  body.text(line);
+  const Status sent = send(Type::command, body.buffer(), {}, deadline);
   if (!sent) return sent.error();
-  const auto answer = reply(Type::command_reply, timeout_ms);
+  const auto answer = reply(Type::command_reply, deadline);
   if (!answer) return answer.error();
   ByteReader reader(*answer);
   CommandReply out;
@@ -168,22 +145,35 @@ Result<Client::CommandReply> Client::command(std::string_view line, bool json, i
   return out;
 }
 
-Result<ops::Json> Client::status() {
-  const Status sent = send(Type::status, {});
+Result<std::vector<std::string>> Client::complete(std::string_view line) {
+  const Status sent = request(Type::complete, as_bytes(line));
   if (!sent) return sent.error();
-  const auto answer = reply(Type::status_reply, reply_timeout_ms);
+  const auto answer = reply(Type::complete_reply, deadline_after(reply_timeout_ms));
+  if (!answer) return answer.error();
+  ByteReader reader(*answer);
+  std::vector<std::string> out;
+  for (std::string_view rest = rest_text(reader); !rest.empty();) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    out.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return out;
+}
+
+Result<ops::Json> Client::status() {
+  const Status sent = request(Type::status, {});
+  if (!sent) return sent.error();
+  const auto answer = reply(Type::status_reply, deadline_after(reply_timeout_ms));
   if (!answer) return answer.error();
   auto document = ops::Json::parse(answer->begin(), answer->end(), nullptr, false);
-  if (document.is_discarded()) return lost("the status is no JSON");
+  if (document.is_discarded()) return channel_.lost("the status is no JSON");
   return document;
 }
 
 Result<cli::StreamInfo> Client::stream(std::string_view name) {
-  ByteWriter body;
-  put_name(body, name);
-  const Status sent = send(Type::stream, body.buffer());
+  const Status sent = request(Type::stream, named(name));
   if (!sent) return sent.error();
-  const auto answer = reply(Type::stream_reply, reply_timeout_ms);
+  const auto answer = reply(Type::stream_reply, deadline_after(reply_timeout_ms));
   if (!answer) return answer.error();
   ByteReader reader(*answer);
   const bool failed = reader.u8() != 0;
@@ -191,20 +181,33 @@ Result<cli::StreamInfo> Client::stream(std::string_view name) {
   info.stream.value = reader.be64();
   info.object_bytes_max = reader.be32();
   info.can_publish = reader.u8() != 0;
-  if (failed) return chaincast::error(ErrorCode::not_found, std::string(rest_text(reader)));
+  if (failed) return error(ErrorCode::not_found, std::string(rest_text(reader)));
   return info;
 }
 
-Status Client::send_publish(std::string_view stream, ByteSpan object) {
-  ByteWriter body;
-  put_name(body, stream);
-  body.bytes(object);
-  return send(Type::publish, body.buffer());
+Status Client::send_publish(std::string_view stream, ByteSpan object, int timeout_ms, bool more) {
+  if (under_way_ >= under_way_max) {
+    return error(
+        ErrorCode::refused,
+        fmt::format("control socket {}: {} objects are under way; take their replies first",
+                    channel_.path(), under_way_));
+  }
+  name_.assign(1, static_cast<uint8_t>(std::min(stream.size(), local::name_bytes_max)));
+  name_.insert(name_.end(), stream.begin(), stream.begin() + name_[0]);
+  const Status sent = send(Type::publish, name_, object, deadline_after(timeout_ms), more);
+  if (sent) ++under_way_;
+  return sent;
 }
 
 Result<cli::PublishResult> Client::receive_published(int timeout_ms) {
-  const auto answer = reply(Type::publish_reply, timeout_ms);
+  if (under_way_ == 0) {
+    return error(ErrorCode::invalid, fmt::format("control socket {}: no object is under way; send "
+                                                 "one before its reply is asked for",
+                                                 channel_.path()));
+  }
+  const auto answer = reply(Type::publish_reply, deadline_after(timeout_ms));
   if (!answer) return answer.error();
+  --under_way_;
   ByteReader reader(*answer);
   cli::PublishResult result;
   result.state = reader.u8() == 0 ? cli::PublishState::accepted : cli::PublishState::failed;
@@ -221,17 +224,87 @@ Result<cli::PublishResult> Client::publish(std::string_view stream, ByteSpan obj
 }
 
 Result<uint32_t> Client::subscribe(std::string_view stream) {
-  ByteWriter body;
-  put_name(body, stream);
-  const Status sent = send(Type::subscribe, body.buffer());
+  const Status sent = request(Type::subscribe, named(stream));
   if (!sent) return sent.error();
-  const auto answer = reply(Type::subscribe_reply, reply_timeout_ms);
+  const auto answer = reply(Type::subscribe_reply, deadline_after(reply_timeout_ms));
   if (!answer) return answer.error();
   ByteReader reader(*answer);
   const bool failed = reader.u8() != 0;
   const uint32_t index = reader.be32();
-  if (failed) return chaincast::error(ErrorCode::refused, std::string(rest_text(reader)));
+  if (failed) return error(ErrorCode::refused, std::string(rest_text(reader)));
   return index;
+}
+
+Result<uint32_t> Client::subscribe_ring(std::string_view stream, uint32_t ring_bytes) {
+  // An older node would end the connection over a request that it does not know.
+  const auto node = status();
+  if (!node) return node.error();
+  const auto protocol = node->find("protocol");
+  if (protocol == node->end() || !protocol->is_number() || protocol->get<int>() < 2) {
+    return error(ErrorCode::unsupported,
+                 fmt::format("control socket {}: this node has no rings (protocol 2); subscribe "
+                             "through the socket, or upgrade the node",
+                             channel_.path()));
+  }
+  ByteWriter body;
+  body.be32(ring_bytes);
+  local::put_name(body, stream);
+  const Status sent = request(Type::subscribe_ring, body.buffer());
+  if (!sent) return sent.error();
+  const auto answer = reply(Type::subscribe_ring_reply, deadline_after(reply_timeout_ms));
+  const int descriptor = channel_.take_descriptor();
+  if (!answer) return answer.error();
+  ByteReader reader(*answer);
+  const bool failed = reader.u8() != 0;
+  const uint32_t index = reader.be32();
+  const uint32_t data_bytes = reader.be32();
+  if (failed) return error(ErrorCode::refused, std::string(rest_text(reader)));
+  auto memory = SharedRing::adopt(descriptor, data_bytes);
+  if (!memory) return memory.error();
+  rings_.push_back(std::make_unique<Ring>(std::move(*memory), index));
+  return index;
+}
+
+bool Client::rings_asleep() {
+  bool all = true;
+  for (const auto& ring : rings_) all &= ring->reader.fall_asleep();
+  return all;
+}
+
+bool Client::has_event() {
+  const bool stashed = !events_.empty() || !published_.empty();
+  if (stashed || channel_.has_input() || !rings_asleep()) return true;
+  channel_.flush();
+  return false;
+}
+
+Result<std::optional<Client::Event>> Client::ring_event() {
+  for (size_t i = 0; i < rings_.size(); ++i) {
+    Ring& ring = *rings_[ring_turn_];
+    local::RingRecord record;
+    const auto step = ring.reader.next(record);
+    if (step == local::RingReader::Step::damaged) {
+      return channel_.lost(
+          fmt::format("the ring of subscription {} is damaged", ring.subscription));
+    }
+    if (step == local::RingReader::Step::empty) {
+      ring_turn_ = (ring_turn_ + 1) % rings_.size();
+      continue;
+    }
+    Event event;
+    event.subscription = ring.subscription;
+    event.stream = record.stream;
+    event.first_seq = record.first_seq;
+    event.last_seq = record.last_seq;
+    event.object = record.bytes;
+    if (record.type == Type::lost) event.kind = EventKind::lost;
+    if (record.type == Type::closed) {
+      event.kind = EventKind::closed;
+      event.reason = {reinterpret_cast<const char*>(record.bytes.data()), record.bytes.size()};
+    }
+    return std::optional<Event>(event);
+  }
+  return std::optional<Event>();
 }
 
 Result<Client::Event> Client::parse_event(Type type, ByteSpan body) const {
@@ -249,24 +322,51 @@ Result<Client::Event> Client::parse_event(Type type, ByteSpan body) const {
   event.kind = type == Type::lost ? EventKind::lost : EventKind::object;
   const bool known = type == Type::lost || type == Type::object;
   if (!known || !reader.ok()) {
-    return lost(
+    return channel_.lost(
         fmt::format("message type {:#04x} is unexpected here", static_cast<unsigned>(type)));
   }
-  const ByteSpan object = reader.bytes(reader.left());
-  event.object.assign(object.begin(), object.end());
+  event.object = reader.bytes(reader.left());
   return event;
 }
 
 Result<Client::Event> Client::next_event(int timeout_ms) {
-  if (!events_.empty()) {
-    Event event = std::move(events_.front());
-    events_.pop_front();
-    return event;
+  // The clock is asked only where there is something to wait for.
+  std::optional<TimeNs> deadline;
+  for (;;) {
+    if (ring_events_++ < ring_events_max) {
+      auto event = ring_event();
+      if (!event) return event.error();
+      if (*event) return **event;
+    }
+    ring_events_ = 0;
+    if (!rings_.empty()) ring_turn_ = (ring_turn_ + 1) % rings_.size();
+    if (!events_.empty()) {
+      const Type type = events_.front().type;
+      taken_ = std::move(events_.front().body);
+      events_.pop_front();
+      events_bytes_ -= taken_.size();
+      return parse_event(type, taken_);
+    }
+    auto message = take();
+    if (!message) {
+      // What the node wrote before the connection ended is still to be read.
+      auto event = ring_event();
+      if (event && *event) return **event;
+      return message.error();
+    }
+    if (*message) {
+      const bool is_reply =
+          (*message)->type == Type::publish_reply && published_.size() < under_way_;
+      if (!is_reply) return parse_event((*message)->type, (*message)->body);
+      const Status kept = stash(**message);
+      if (!kept) return kept.error();
+      continue;
+    }
+    if (!rings_asleep()) continue;
+    if (!deadline) deadline = deadline_after(timeout_ms);
+    const Status ready = channel_.wait(*deadline);
+    if (!ready) return ready.error();
   }
-  Bytes body;
-  const auto type = receive(body, timeout_ms);
-  if (!type) return type.error();
-  return parse_event(*type, body);
 }
 
 }  // namespace chaincast::console

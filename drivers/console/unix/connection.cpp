@@ -6,95 +6,56 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cerrno>
-#include <optional>
+#include <cstring>
 
 #include "cli/session.hpp"
 
 namespace chaincast::console {
 
+using local::get_name;
+using local::Header;
+using local::load_header;
+using local::message_header_bytes;
+using local::object_header_bytes;
+using local::protocol_version;
+using local::request_bytes_max;
+using local::rest_text;
+using local::Type;
+
 namespace {
 
 constexpr size_t read_bytes = 64 * 1024;
-constexpr unsigned requests_per_turn = 64;
+constexpr unsigned requests_per_turn = 512;
 constexpr size_t subscriptions_max = 16;
-constexpr size_t lost_streams_max = 64;
 // Requests wait while this much output does, so that a client that never reads cannot queue
 // replies.
 constexpr size_t output_pause_bytes = 256 * 1024;
 constexpr TimeNs held_retry_ns = ns_per_ms;
+constexpr TimeNs ring_retry_ns = 50 * ns_per_us;
+// A ring holds two of the longest objects and this, so that one can be written while one is read.
+constexpr uint64_t ring_spare_bytes = 8 * 1024;
 
 }  // namespace
 
-// Objects of one subscription. A loss is told before any later object, and consecutive losses are
-// told as one, so that what waits stays bounded however slow the client is.
-class Connection::Subscription final : public cli::Subscriber {
+// The socket as a way to the client.
+class Connection::SocketWay final : public Subscription::Way {
  public:
-  Subscription(Connection& connection, uint32_t index) : connection_(connection), index_(index) {}
+  SocketWay(Connection& connection, uint32_t index) : connection_(connection), index_(index) {}
 
-  bool on_object(const cli::Delivered& delivered) override {
-    const size_t notices = losses_.size() * loss_bytes;
-    const size_t bytes = message_header_bytes + object_header_bytes + delivered.object.size();
-    if (!connection_.has_room(notices + bytes)) {
-      ++connection_.counters_.output_full;
-      return false;
-    }
-    send_losses();
-    connection_.send_object(index_, delivered);
-    ++connection_.counters_.delivered_objects;
-    return true;
+  bool has_room(size_t losses, size_t bytes) override {
+    constexpr size_t head_bytes = message_header_bytes + object_header_bytes;
+    return connection_.has_room((losses + 1) * head_bytes + bytes);
   }
-
-  void on_lost(StreamId stream, Seq first, Seq last) override {
-    const auto known = std::find_if(losses_.begin(), losses_.end(),
-                                    [&](const Loss& loss) { return loss.stream == stream; });
-    if (known != losses_.end()) {
-      known->first = std::min(known->first, first);
-      known->last = std::max(known->last, last);
-    } else if (losses_.size() < lost_streams_max) {
-      losses_.push_back({stream, first, last});
-    } else {
-      connection_.fail("subscription: losses on too many streams wait to be read; read faster");
-    }
-    tell_losses();
-  }
-
-  void on_closed(const std::string& reason) override {
-    id.reset();
-    send_losses();
-    ByteWriter body;
-    body.be32(index_).text(reason);
-    connection_.send(Type::closed, body.buffer());
-  }
-
-  // At once where nothing else waits; otherwise they wait for the next object and merge.
-  void tell_losses() {
-    if (connection_.output_bytes() == 0) send_losses();
-  }
-
-  std::optional<cli::SubscriptionId> id;  // none once closed by the node
+  void put(const local::RingRecord& record) override { connection_.send_event(index_, record); }
+  bool can_hold(size_t) const override { return true; }
+  bool is_idle() override { return connection_.output_bytes() == 0; }
 
  private:
-  struct Loss {
-    StreamId stream;
-    Seq first;
-    Seq last;
-  };
-  static constexpr size_t loss_bytes = message_header_bytes + object_header_bytes;
-
-  void send_losses() {
-    for (const Loss& loss : losses_) {
-      ByteWriter body;
-      body.be32(index_).be64(loss.stream.value).be64(loss.first).be64(loss.last);
-      connection_.send(Type::lost, body.buffer());
-      ++connection_.counters_.loss_notices;
-    }
-    losses_.clear();
-  }
-
   Connection& connection_;
   const uint32_t index_;
-  std::vector<Loss> losses_;
 };
 
 Connection::Connection(int fd, const ServerOptions& options, cli::Service& service,
@@ -103,14 +64,23 @@ Connection::Connection(int fd, const ServerOptions& options, cli::Service& servi
       options_(options),
       service_(service),
       counters_(counters),
+      session_(service.open_session()),
       progress_ns_(now_ns),
       now_ns_(now_ns) {}
 
 Connection::~Connection() {
+  end_subscriptions();
+  counters_.rings -= rings_.size();
+  for (const RingWay* ring : rings_) counters_.ring_bytes -= ring->memory().data_bytes();
+  service_.close_session(session_);
+  ::close(fd_);
+}
+
+void Connection::end_subscriptions() {
   for (const auto& subscription : subscriptions_) {
     if (subscription->id) service_.unsubscribe(*subscription->id);
+    subscription->id.reset();
   }
-  ::close(fd_);
 }
 
 pollfd Connection::poll_fd() const {
@@ -127,13 +97,22 @@ TimeNs Connection::wake_at_ns() const {
   if (held_) wake = now_ns_ + held_retry_ns;
   if (more_ && output_bytes() < output_pause_bytes) wake = now_ns_;
   if (output_bytes() > 0) wake = std::min(wake, progress_ns_ + options_.stall_ns);
+  for (const RingWay* ring : rings_) {
+    if (ring->has_uncommitted()) wake = now_ns_;
+    if (!ring->is_full()) continue;
+    // A reader says nothing when it has made room. One that stands still is looked at less often.
+    const TimeNs stands_ns = now_ns_ - std::min(now_ns_, ring->moved_ns());
+    wake = std::min(wake, now_ns_ + std::clamp(stands_ns / 8, ring_retry_ns, held_retry_ns));
+  }
   return wake;
 }
 
 void Connection::on_ready(short revents, TimeNs now_ns) {
   now_ns_ = now_ns;
   flush(now_ns);
-  for (const auto& subscription : subscriptions_) subscription->tell_losses();
+  for (const auto& subscription : subscriptions_) {
+    if (!failed_) subscription->tell();
+  }
   if ((revents & (POLLERR | POLLNVAL)) != 0) finished_ = true;
   // A hang-up cannot be masked out of poll: without this a dead client in wait would spin the loop.
   if ((revents & POLLHUP) != 0 && (held_ || input_ended_ || failed_)) finished_ = true;
@@ -146,38 +125,57 @@ void Connection::on_ready(short revents, TimeNs now_ns) {
     step = take_request();
   }
   held_ = step == Step::held;
-  more_ = step == Step::done && in_start_ < in_.size() && !failed_;
+  more_ = step == Step::done && in_start_ < in_end_ && !failed_;
   flush(now_ns);
+  check(now_ns);
   bool subscribed = false;
-  for (const auto& subscription : subscriptions_) subscribed |= subscription->id.has_value();
+  for (const auto& subscription : subscriptions_) {
+    subscribed |= subscription->id.has_value() || subscription->is_waiting();
+  }
   const bool idle = input_ended_ && !held_ && !more_ && !subscribed;
   if ((failed_ || idle) && output_bytes() == 0) finished_ = true;
-  if (output_bytes() > 0 && now_ns >= progress_ns_ + options_.stall_ns) {
-    ++counters_.dismissed;
-    finished_ = true;
+}
+
+void Connection::check(TimeNs now_ns) {
+  bool is_stalled = output_bytes() > 0 && now_ns >= progress_ns_ + options_.stall_ns;
+  for (RingWay* ring : rings_) {
+    is_stalled |= ring->stalled_ns(now_ns) >= options_.stall_ns;
+    if (ring->is_damaged()) {
+      fail(
+          "ring: the reader's position is one that it cannot have reached; read by docs/socket.md");
+    }
   }
+  for (const auto& subscription : subscriptions_) {
+    if (!subscription->is_overrun()) continue;
+    fail("subscription: losses on too many streams wait to be read; read faster");
+  }
+  if (!is_stalled) return;
+  ++counters_.dismissed;
+  finished_ = true;
 }
 
 void Connection::read_input() {
   if (in_start_ > 0) {
-    in_.erase(in_.begin(), in_.begin() + static_cast<ptrdiff_t>(in_start_));
+    std::copy(in_.begin() + static_cast<ptrdiff_t>(in_start_),
+              in_.begin() + static_cast<ptrdiff_t>(in_end_), in_.begin());
+    in_end_ -= in_start_;
     in_start_ = 0;
   }
   size_t wanted = read_bytes;
-  if (in_.size() >= message_header_bytes) {
+  if (in_end_ >= message_header_bytes) {
     const size_t whole = message_header_bytes + load_header(in_.data()).body_bytes;
-    wanted = std::clamp(whole - std::min(whole, in_.size()), read_bytes, 4 * read_bytes);
+    wanted = std::clamp(whole - std::min(whole, in_end_), read_bytes, 4 * read_bytes);
   }
-  const size_t had = in_.size();
-  in_.resize(had + wanted);
-  const ssize_t got = ::recv(fd_, in_.data() + had, wanted, MSG_DONTWAIT);
-  in_.resize(had + (got > 0 ? static_cast<size_t>(got) : 0));
+  // Grows only: what is added is cleared first, which costs as much as reading it.
+  if (in_.size() < in_end_ + wanted) in_.resize(in_end_ + wanted);
+  const ssize_t got = ::recv(fd_, in_.data() + in_end_, wanted, MSG_DONTWAIT);
+  if (got > 0) in_end_ += static_cast<size_t>(got);
   if (got == 0) input_ended_ = true;
   if (got < 0 && errno != EAGAIN && errno != EINTR) finished_ = true;
 }
 
 Connection::Step Connection::take_request() {
-  const ByteSpan waiting(in_.data() + in_start_, in_.size() - in_start_);
+  const ByteSpan waiting(in_.data() + in_start_, in_end_ - in_start_);
   if (waiting.size() < message_header_bytes) return Step::incomplete;
   const Header header = load_header(waiting.data());
   const auto bytes_max = request_bytes_max(waiting[0], options_.object_bytes_max);
@@ -202,10 +200,13 @@ Connection::Step Connection::handle(Type type, ByteReader body) {
   if (type == Type::publish) return on_publish(body);
   if (type == Type::command) on_command(body);
   if (type == Type::subscribe) on_subscribe(body);
+  if (type == Type::subscribe_ring) on_subscribe_ring(body);
   if (type == Type::stream) on_stream(body);
+  if (type == Type::complete) on_complete(body);
   if (type == Type::status) {
     ops::Json status = service_.status();
     status["protocol"] = protocol_version;
+    status["socket"] = to_json(counters_);
     send(Type::status_reply,
          as_bytes(status.dump(-1, ' ', false, ops::Json::error_handler_t::replace)));
   }
@@ -217,28 +218,35 @@ Connection::Step Connection::on_publish(ByteReader& body) {
   const bool whole = body.ok();
   const ByteSpan object = body.bytes(body.left());
   cli::PublishResult result;
-  result.message = "publish: the stream's name is cut short; put its length in front";
-  if (whole) result = service_.publish(name, object);
+  if (whole) {
+    result = service_.publish(name, object);
+  } else {
+    result.message = "publish: the stream's name is cut short; put its length in front";
+  }
   if (result.state == cli::PublishState::busy) {
     if (!held_) ++counters_.withheld;
     return Step::held;
   }
   const bool accepted = result.state == cli::PublishState::accepted;
   counters_.published_objects += accepted;
-  ByteWriter reply;
-  reply.u8(accepted ? 0 : 1).be64(result.stream.value).be64(result.first_seq);
-  if (!accepted) reply.text(result.message);
-  send(Type::publish_reply, reply.buffer());
+  std::array<uint8_t, 1 + 8 + 8> reply;
+  reply[0] = accepted ? 0 : 1;
+  store_be64(reply.data() + 1, result.stream.value);
+  store_be64(reply.data() + 9, result.first_seq);
+  send(Type::publish_reply, reply, accepted ? ByteSpan() : as_bytes(result.message));
   return Step::done;
 }
 
 void Connection::on_command(ByteReader& body) {
-  const bool json = (body.u8() & command_flag_json) != 0;
+  const uint8_t flags = body.u8();
+  const bool json = (flags & local::command_flag_json) != 0;
+  const cli::SessionId session = (flags & local::command_flag_detached) != 0 ? 0 : session_;
   const std::string_view line = rest_text(body);
   ++counters_.commands;
-  cli::Session session([this](std::string_view text) { return service_.run(text); },
-                       {.format = json ? cli::Format::json : cli::Format::text});
-  const cli::Outcome outcome = session.line(line);
+  cli::Session lines(
+      [this, session](std::string_view text) { return service_.run_in(session, text); },
+      {.format = json ? cli::Format::json : cli::Format::text});
+  const cli::Outcome outcome = lines.line(line);
   ByteWriter reply;
   reply.u8(static_cast<uint8_t>(outcome.exit_code)).text(outcome.output);
   send(Type::command_reply, reply.buffer());
@@ -247,25 +255,72 @@ void Connection::on_command(ByteReader& body) {
 void Connection::on_subscribe(ByteReader& body) {
   const std::string name(get_name(body));
   const auto index = static_cast<uint32_t>(subscriptions_.size());
-  std::string problem;
-  if (!body.finished()) problem = "subscribe: the name does not fill the request";
-  if (subscriptions_.size() >= subscriptions_max) {
-    problem = fmt::format("subscribe {}: {} subscriptions already on this connection; open another",
-                          name, subscriptions_max);
-  }
-  if (problem.empty()) {
-    subscriptions_.push_back(std::make_unique<Subscription>(*this, index));
-    const auto subscribed = service_.subscribe(name, subscriptions_.back().get());
-    if (subscribed) {
-      subscriptions_.back()->id = *subscribed;
-    } else {
-      problem = subscribed.error().message;
-      subscriptions_.pop_back();
-    }
-  }
+  std::string problem = "subscribe: the name does not fill the request";
+  if (body.finished()) problem = subscribe(name, std::make_unique<SocketWay>(*this, index));
   ByteWriter reply;
   reply.u8(problem.empty() ? 0 : 1).be32(index).text(problem);
   send(Type::subscribe_reply, reply.buffer());
+}
+
+void Connection::on_subscribe_ring(ByteReader& body) {
+  const uint32_t bytes_wanted = body.be32();
+  const std::string name(get_name(body));
+  const auto index = static_cast<uint32_t>(subscriptions_.size());
+  std::string problem = "subscribe: the name does not fill the request";
+  RingWay* way = nullptr;
+  if (body.finished()) {
+    auto memory = make_ring(name, bytes_wanted);
+    auto made = memory ? std::make_unique<RingWay>(std::move(*memory)) : nullptr;
+    way = made.get();
+    problem = memory ? subscribe(name, std::move(made)) : memory.error().message;
+  }
+  ByteWriter reply;
+  reply.u8(problem.empty() ? 0 : 1).be32(index);
+  if (problem.empty()) {
+    rings_.push_back(way);
+    ++counters_.rings;
+    counters_.ring_bytes += way->memory().data_bytes();
+    attached_.push_back({sent_bytes_ + output_bytes(), way->memory().fd()});
+    reply.be32(way->memory().data_bytes());
+  } else {
+    reply.be32(0).text(problem);
+  }
+  send(Type::subscribe_ring_reply, reply.buffer());
+}
+
+std::string Connection::subscribe(const std::string& name, std::unique_ptr<Subscription::Way> way) {
+  if (subscriptions_.size() >= subscriptions_max) {
+    return fmt::format("subscribe {}: {} subscriptions already on this connection; open another",
+                       name, subscriptions_max);
+  }
+  auto subscription = std::make_unique<Subscription>(std::move(way), counters_);
+  const auto subscribed = service_.subscribe(name, subscription.get());
+  if (!subscribed) return subscribed.error().message;
+  subscription->id = *subscribed;
+  subscriptions_.push_back(std::move(subscription));
+  return {};
+}
+
+// Of the size that was asked for and that the stream's longest object needs, so that none of them
+// has to be given up.
+Result<SharedRing> Connection::make_ring(const std::string& name, uint32_t bytes_wanted) const {
+  const auto stream = service_.stream(name);
+  if (!stream) return stream.error();
+  const uint64_t needed = 2 * uint64_t{stream->object_bytes_max} + ring_spare_bytes;
+  const uint64_t bytes =
+      std::bit_ceil(std::max({uint64_t{bytes_wanted}, needed, uint64_t{local::ring_bytes_min}}));
+  if (bytes > local::ring_bytes_max) {
+    return error(ErrorCode::invalid,
+                 fmt::format("subscribe {}: a ring of {} bytes; at most {} are given", name,
+                             bytes_wanted, local::ring_bytes_max));
+  }
+  if (counters_.ring_bytes + bytes > options_.rings_bytes_max) {
+    return error(ErrorCode::refused,
+                 fmt::format("subscribe {}: this node's rings have {} of at most {} bytes; ask for "
+                             "a smaller one, or subscribe through the socket",
+                             name, counters_.ring_bytes, options_.rings_bytes_max));
+  }
+  return SharedRing::create(static_cast<uint32_t>(bytes));
 }
 
 void Connection::on_stream(ByteReader& body) {
@@ -280,10 +335,17 @@ void Connection::on_stream(ByteReader& body) {
   send(Type::stream_reply, reply.buffer());
 }
 
+void Connection::on_complete(ByteReader& body) {
+  std::string words;
+  for (const std::string& word : service_.complete(rest_text(body))) words += word + "\n";
+  send(Type::complete_reply, as_bytes(words));
+}
+
 void Connection::fail(const std::string& reason) {
   if (failed_) return;
   failed_ = true;
   ++counters_.dismissed;
+  end_subscriptions();  // nothing may follow the reason
   send(Type::error, as_bytes(reason));
 }
 
@@ -291,25 +353,66 @@ bool Connection::has_room(size_t bytes) const {
   return output_bytes() == 0 || output_bytes() + bytes <= options_.output_bytes_max;
 }
 
-void Connection::send(Type type, ByteSpan body) {
-  const Bytes whole = message(type, body);
-  out_.insert(out_.end(), whole.begin(), whole.end());
+void Connection::send(Type type, ByteSpan body, ByteSpan rest) {
+  std::array<uint8_t, message_header_bytes> head;
+  head[0] = static_cast<uint8_t>(type);
+  store_be32(head.data() + 1, static_cast<uint32_t>(body.size() + rest.size()));
+  out_.insert(out_.end(), head.begin(), head.end());
+  out_.insert(out_.end(), body.begin(), body.end());
+  out_.insert(out_.end(), rest.begin(), rest.end());
 }
 
-void Connection::send_object(uint32_t subscription, const cli::Delivered& delivered) {
-  const size_t body_bytes = object_header_bytes + delivered.object.size();
-  ByteWriter head;
-  head.u8(static_cast<uint8_t>(Type::object)).be32(static_cast<uint32_t>(body_bytes));
-  head.be32(subscription).be64(delivered.stream.value);
-  head.be64(delivered.first_seq).be64(delivered.last_seq);
-  out_.insert(out_.end(), head.buffer().begin(), head.buffer().end());
-  out_.insert(out_.end(), delivered.object.begin(), delivered.object.end());
+void Connection::send_event(uint32_t subscription, const local::RingRecord& record) {
+  uint8_t head[message_header_bytes + object_header_bytes];
+  const bool is_closed = record.type == Type::closed;
+  const size_t fields = is_closed ? sizeof(uint32_t) : object_header_bytes;
+  head[0] = static_cast<uint8_t>(record.type);
+  store_be32(head + 1, static_cast<uint32_t>(fields + record.bytes.size()));
+  store_be32(head + 5, subscription);
+  store_be64(head + 9, record.stream.value);
+  store_be64(head + 17, record.first_seq);
+  store_be64(head + 25, record.last_seq);
+  out_.insert(out_.end(), head, head + message_header_bytes + fields);
+  out_.insert(out_.end(), record.bytes.begin(), record.bytes.end());
+}
+
+void Connection::commit_rings() {
+  bool wakes = false;
+  for (RingWay* ring : rings_) wakes |= ring->commit();
+  // Output that waits wakes the client as well.
+  if (wakes && output_bytes() == 0 && !failed_) send(Type::wake, {});
+}
+
+// As much as goes with one descriptor, or with none.
+ssize_t Connection::send_some() {
+  iovec part{out_.data() + out_start_, output_bytes()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  alignas(cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))] = {};
+  const bool attaches = !attached_.empty() && attached_.front().at == sent_bytes_;
+  if (attaches) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(head), &attached_.front().fd, sizeof(int));
+  }
+  if (attached_.size() > (attaches ? 1 : 0)) {
+    part.iov_len = attached_[attaches ? 1 : 0].at - sent_bytes_;
+  }
+  const ssize_t sent = ::sendmsg(fd_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent > 0) sent_bytes_ += static_cast<uint64_t>(sent);
+  if (sent > 0 && attaches) attached_.pop_front();
+  return sent;
 }
 
 void Connection::flush(TimeNs now_ns) {
+  commit_rings();
   while (output_bytes() > 0) {
-    const ssize_t sent =
-        ::send(fd_, out_.data() + out_start_, output_bytes(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t sent = send_some();
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno != EAGAIN) {
       finished_ = true;

@@ -20,7 +20,6 @@ namespace chaincast::console {
 namespace {
 
 constexpr int backlog = 64;
-constexpr TimeNs accept_pause_ns = 100 * ns_per_ms;
 
 Error cannot(const std::string& path, const char* what, const char* remedy) {
   return error(ErrorCode::io, fmt::format("control socket {}: {}: {}; {}", path, what,
@@ -90,7 +89,7 @@ Result<std::unique_ptr<Server>> Server::listen(ServerOptions options, cli::Servi
 }
 
 Server::Server(ServerOptions options, cli::Service& service, int fd)
-    : options_(std::move(options)), service_(service), fd_(fd) {
+    : options_(std::move(options)), service_(service), fd_(fd), clients_(fd) {
   struct stat own {};
   if (::lstat(options_.path.c_str(), &own) == 0) {
     device_ = own.st_dev;
@@ -99,8 +98,8 @@ Server::Server(ServerOptions options, cli::Service& service, int fd)
 }
 
 Server::~Server() {
-  for (const auto& connection : connections_) connection->flush(0);
-  connections_.clear();
+  for (const auto& client : clients_) client->flush(0);
+  clients_.clear();
   struct stat found {};
   const bool ours = ::lstat(options_.path.c_str(), &found) == 0 && found.st_dev == device_ &&
                     found.st_ino == inode_;
@@ -109,64 +108,59 @@ Server::~Server() {
 }
 
 void Server::add_poll_fds(std::vector<pollfd>& fds) const {
-  fds.push_back({fd_, static_cast<short>(accept_paused_ ? 0 : POLLIN), 0});
-  for (const auto& connection : connections_) fds.push_back(connection->poll_fd());
+  clients_.add_poll_fds(fds);
 }
 
 TimeNs Server::wake_at_ns() const {
-  TimeNs wake = accept_paused_ ? accept_again_ns_ : time_never;
-  for (const auto& connection : connections_) wake = std::min(wake, connection->wake_at_ns());
-  return wake;
+  return clients_.wake_at_ns();
 }
 
 void Server::on_ready(std::span<const pollfd> fds, TimeNs now_ns) {
-  CC_ASSERT(fds.size() == connections_.size() + 1);
-  for (size_t i = 0; i < connections_.size(); ++i) {
-    connections_[i]->on_ready(fds[i + 1].revents, now_ns);
-  }
-  std::erase_if(connections_, [](const auto& connection) { return connection->finished(); });
-  if (accept_paused_ && now_ns >= accept_again_ns_) accept_paused_ = false;
-  if ((fds[0].revents & POLLIN) != 0) accept_clients(now_ns);
+  clients_.serve(fds, now_ns);
+  clients_.sweep();
+  clients_.accept(fds[0], now_ns, [&] { return accept_client(now_ns); });
 }
 
-void Server::accept_clients(TimeNs now_ns) {
-  for (int i = 0; i < backlog; ++i) {
-    const int fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) {
-      // Out of descriptors or memory: the client stays in the backlog, so poll would spin.
-      accept_paused_ = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
-      accept_again_ns_ = now_ns + accept_pause_ns;
-      return;
-    }
-    if (connections_.size() >= options_.clients_max) {
-      ++counters_.refused;
-      const Bytes text =
-          message(Type::error,
-                  as_bytes(fmt::format("{} clients already; close one", options_.clients_max)));
-      [[maybe_unused]] const ssize_t sent =
-          ::send(fd, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-      ::close(fd);
-      continue;
-    }
-    ++counters_.accepted;
-    connections_.push_back(std::make_unique<Connection>(fd, options_, service_, counters_, now_ns));
+cli::Accepted Server::accept_client(TimeNs now_ns) {
+  const int fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd < 0) return cli::accept_failure(errno);
+  if (clients_.size() >= options_.clients_max) {
+    ++counters_.refused;
+    const Bytes text = local::message(
+        local::Type::error,
+        as_bytes(fmt::format("{} clients already; close one", options_.clients_max)));
+    [[maybe_unused]] const ssize_t sent =
+        ::send(fd, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    ::close(fd);
+    return cli::Accepted::one;
   }
+  ++counters_.accepted;
+  clients_.add(std::make_unique<Connection>(fd, options_, service_, counters_, now_ns));
+  return cli::Accepted::one;
+}
+
+ops::Json to_json(const ServerCounters& counters) {
+  return ops::Json{{"accepted", counters.accepted},
+                   {"refused", counters.refused},
+                   {"dismissed", counters.dismissed},
+                   {"commands", counters.commands},
+                   {"published_objects", counters.published_objects},
+                   {"withheld", counters.withheld},
+                   {"delivered_objects", counters.delivered_objects},
+                   {"output_full", counters.output_full},
+                   {"loss_notices", counters.loss_notices},
+                   {"too_long", counters.too_long},
+                   {"rings", counters.rings},
+                   {"ring_bytes", counters.ring_bytes}};
 }
 
 ops::Json Server::describe() const {
-  return ops::Json{{"kind", "unix"},
-                   {"path", options_.path},
-                   {"clients", connections_.size()},
-                   {"clients_max", options_.clients_max},
-                   {"accepted", counters_.accepted},
-                   {"refused", counters_.refused},
-                   {"dismissed", counters_.dismissed},
-                   {"commands", counters_.commands},
-                   {"published_objects", counters_.published_objects},
-                   {"withheld", counters_.withheld},
-                   {"delivered_objects", counters_.delivered_objects},
-                   {"output_full", counters_.output_full},
-                   {"loss_notices", counters_.loss_notices}};
+  ops::Json out{{"kind", "unix"},
+                {"path", options_.path},
+                {"clients", clients_.size()},
+                {"clients_max", options_.clients_max}};
+  out.update(to_json(counters_));
+  return out;
 }
 
 }  // namespace chaincast::console

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "cli/clients.hpp"
 #include "cli/console.hpp"
 
 // The control socket of a node: a Unix stream socket, mode 0600, in whose protocol (docs/socket.md)
@@ -21,6 +22,7 @@ struct ServerOptions {
   size_t clients_max = 64;
   size_t object_bytes_max = 16 * 1024 * 1024;  // longest object a client may publish
   size_t output_bytes_max = 4 * 1024 * 1024;   // waiting for one client, or one message if longer
+  size_t rings_bytes_max = 256 * 1024 * 1024;  // of all rings together
   TimeNs stall_ns = 60 * ns_per_s;             // output without progress for so long: dismissed
 };
 
@@ -35,10 +37,13 @@ struct ServerCounters {
   uint64_t delivered_objects = 0;
   uint64_t output_full = 0;   // objects a subscriber had no room for
   uint64_t loss_notices = 0;  // lost ranges reported to subscribers
+  uint64_t too_long = 0;      // objects that no ring of that size can hold, told as lost
+  uint64_t rings = 0;         // now
+  uint64_t ring_bytes = 0;    // now
 };
 
 // Owner: the node; control thread only; no thread of its own. Memory per client is bounded by
-// output_bytes_max plus one request plus 256 KiB.
+// output_bytes_max plus one request plus 256 KiB, and its rings.
 class Server final : public cli::Console {
  public:
   // Binds and listens. A socket that nobody answers on is replaced; one that somebody answers on
@@ -56,17 +61,15 @@ class Server final : public cli::Console {
 
  private:
   Server(ServerOptions options, cli::Service& service, int fd);
-  void accept_clients(TimeNs now_ns);
+  cli::Accepted accept_client(TimeNs now_ns);
 
   ServerOptions options_;
   cli::Service& service_;
   int fd_;
   dev_t device_ = 0;  // of the socket file, so that only our own is removed
   ino_t inode_ = 0;
-  TimeNs accept_again_ns_ = 0;  // not before: the process was out of descriptors
-  bool accept_paused_ = false;
   ServerCounters counters_;
-  std::vector<std::unique_ptr<Connection>> connections_;
+  cli::Clients<Connection> clients_;
 };
 
 }  // namespace chaincast::console

@@ -10,7 +10,8 @@ namespace {
 TEST(Signals, AreHeardThroughTheDescriptorAndDoNotEndTheProcess) {
   Signals::block();
   int stops = 0;
-  auto signals = Signals::open([&stops] { ++stops; });
+  int reloads = 0;
+  auto signals = Signals::open([&stops] { ++stops; }, [&reloads] { ++reloads; });
   ASSERT_TRUE(signals.ok());
   std::vector<pollfd> fds;
   (*signals)->add_poll_fds(fds);
@@ -26,6 +27,11 @@ TEST(Signals, AreHeardThroughTheDescriptorAndDoNotEndTheProcess) {
   raise(SIGINT);
   (*signals)->on_ready(fds, 0);
   EXPECT_EQ(stops, 2);
+  EXPECT_EQ(reloads, 0);
+  raise(SIGHUP);
+  (*signals)->on_ready(fds, 0);
+  EXPECT_EQ(stops, 2);
+  EXPECT_EQ(reloads, 1);
 }
 
 }  // namespace

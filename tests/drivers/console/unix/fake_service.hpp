@@ -30,7 +30,15 @@ class FakeService final : public cli::Service {
     if (line == "big") return ops::Json{{"text", std::string(8'000'000, 'x')}};
     return ops::Json{{"line", line}};
   }
-  std::vector<std::string> complete(std::string_view) override { return {"show"}; }
+  std::vector<std::string> complete(std::string_view line) override {
+    return line == "none" ? std::vector<std::string>{} : std::vector<std::string>{"show", "start"};
+  }
+  ops::Reply run_in(cli::SessionId session, std::string_view line) override {
+    ran_in.push_back(session);
+    return run(line);
+  }
+  cli::SessionId open_session() override { return ++last_session_; }
+  void close_session(cli::SessionId session) override { closed.push_back(session); }
   ops::Json status() override { return ops::Json{{"name", "fake"}}; }
   Result<cli::StreamInfo> stream(std::string_view name) override {
     if (name != "feed")
@@ -102,6 +110,8 @@ class FakeService final : public cli::Service {
   std::atomic<unsigned> unsubscribed = 0;
   std::atomic<uint64_t> lost = 0;
   std::vector<Bytes> published;
+  std::vector<cli::SessionId> ran_in;  // of each command
+  std::vector<cli::SessionId> closed;
   std::function<void(const Bytes&)> on_published;
 
  private:
@@ -111,6 +121,7 @@ class FakeService final : public cli::Service {
   };
   std::map<cli::SubscriptionId, Queue> queues_;
   cli::SubscriptionId last_id_ = 0;
+  cli::SessionId last_session_ = 0;
   Seq next_seq_ = 0;
 };
 

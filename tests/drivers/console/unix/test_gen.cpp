@@ -162,6 +162,54 @@ TEST_F(GenTest, AFileArrivesByteByByte) {
   EXPECT_EQ(received.json()["sha256"], sha256sum(file("payload")));
 }
 
+// Raw IP (link type 101): two datagrams, a fragment between them, and something that is no UDP.
+TEST_F(GenTest, ARecordingIsSentPacketByPacketOrByPayload) {
+  const auto datagram = [](const std::string& payload, uint8_t protocol, uint16_t fragment) {
+    ByteWriter out;
+    out.u8(0x45).u8(0).be16(static_cast<uint16_t>(28 + payload.size())).be16(1).be16(fragment);
+    out.u8(64).u8(protocol).be16(0).be64(0).be32(0).be16(static_cast<uint16_t>(8 + payload.size()));
+    out.be16(0).text(payload);
+    return out.take();
+  };
+  const std::vector<Bytes> packets = {datagram("one", 17, 0), datagram("part", 17, 0x2000),
+                                      datagram("tcp", 6, 0), datagram("two", 17, 0)};
+  ByteWriter recording;
+  recording.be32(0xa1b2c3d4).be32(0).be64(0).be32(0).be32(101);
+  for (const Bytes& packet : packets) {
+    const auto bytes = static_cast<uint32_t>(packet.size());
+    recording.be64(0).be32(bytes).be32(bytes).bytes(packet);
+  }
+  std::ofstream(file("recording"), std::ios::binary)
+      .write(reinterpret_cast<const char*>(recording.buffer().data()),
+             static_cast<std::streamsize>(recording.buffer().size()));
+  const Run whole = gen("--json send feed --pcap " + file("recording"));
+  EXPECT_EQ(whole.code, 0) << whole.err;
+  EXPECT_EQ(service_.published, packets);
+  service_.published.clear();
+  const Run payloads = gen("--json send feed --payloads --pcap " + file("recording"));
+  EXPECT_EQ(payloads.code, 0) << payloads.err;
+  EXPECT_EQ(service_.published, (std::vector<Bytes>{{'o', 'n', 'e'}, {'t', 'w', 'o'}}));
+  EXPECT_EQ(payloads.json()["packets"], 4);
+  EXPECT_EQ(payloads.json()["fragments"], 1);
+  EXPECT_EQ(payloads.json()["not_udp"], 1);
+  const Run wrong = gen("send feed --pcap " + options_.path);
+  EXPECT_EQ(wrong.code, 2);
+}
+
+TEST_F(GenTest, LatenciesGoToAFile) {
+  const auto [sent, received] = both("--sizes 64-200 --count 300 --stamp",
+                                     "--count 300 --ring --histogram " + file("times.csv"));
+  EXPECT_EQ(received.code, 0) << received.err;
+  std::istringstream lines(read(file("times.csv")));
+  std::string line, last;
+  std::getline(lines, line);
+  EXPECT_EQ(line, "clock,upper_ns,count,cumulative,percentile");
+  while (std::getline(lines, line)) last = line;
+  const auto max_ns = received.json()["latency"][0]["max_ns"].get<uint64_t>();
+  EXPECT_THAT(last, testing::StartsWith("monotonic," + std::to_string(max_ns) + ","));
+  EXPECT_THAT(last, testing::EndsWith(",300,1.000000000"));
+}
+
 TEST_F(GenTest, MadeUpRoutesArriveAndAreCounted) {
   const auto [sent, received] = both("--synthetic 2000 --seed 4 --record " + file("record"),
                                      "--routes --idle 0.3 --output " + file("output"));
@@ -251,8 +299,8 @@ TEST_F(GenTest, WrongUsageExitsWithTwoAndNamesTheRemedy) {
     EXPECT_THAT(run.err, HasSubstr(says)) << arguments;
   };
   wrong("", "subcommand is required");
-  wrong("send feed", "--mrt,--file,--routes,--synthetic,--sizes");
-  wrong("send feed --routes 5 --sizes 64", "--mrt,--file,--routes,--synthetic,--sizes");
+  wrong("send feed", "--mrt,--pcap,--file,--routes,--synthetic,--sizes");
+  wrong("send feed --routes 5 --sizes 64", "--mrt,--pcap,--file,--routes,--synthetic,--sizes");
   wrong("send feed --sizes 64", "--count");
   wrong("send feed --sizes 6x --count 1", "--sizes '6x'");
   wrong("send feed --sizes 16 --count 1 --stamp", "a stamp takes 32 bytes");
@@ -281,12 +329,14 @@ TEST_F(GenTest, WhatTheNodeRefusesExitsWithOne) {
 TEST_F(GenTest, HelpIsComplete) {
   EXPECT_THAT(gen("--help").out, HasSubstr("Exit codes"));
   const std::string send = gen("send --help").out;
-  for (const char* option : {"--mrt", "--file", "--routes", "--sizes", "--rate", "--bitrate",
-                             "--stamp", "--seed", "--object-bytes", "--record", "--clock"}) {
+  for (const char* option :
+       {"--mrt", "--pcap", "--payloads", "--file", "--routes", "--sizes", "--rate", "--bitrate",
+        "--stamp", "--seed", "--object-bytes", "--record", "--clock"}) {
     EXPECT_THAT(send, HasSubstr(option));
   }
   const std::string receive = gen("receive --help").out;
-  for (const char* option : {"--count", "--bytes", "--seconds", "--idle", "--output", "--routes"}) {
+  for (const char* option : {"--count", "--bytes", "--seconds", "--idle", "--output", "--routes",
+                             "--ring", "--histogram"}) {
     EXPECT_THAT(receive, HasSubstr(option));
   }
 }
