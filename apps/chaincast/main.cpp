@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <cstdio>
 
+#include "cli/periodic.hpp"
 #include "console/signals/signals.hpp"
+#include "console/systemd/systemd.hpp"
 #include "console/terminal/terminal.hpp"
 #include "console/unix/server.hpp"
 #include "crypto/cpu.hpp"
 #include "crypto/openssl/toolbox.hpp"
 #include "factory/factory.hpp"
+#include "observers.hpp"
 #include "options.hpp"
-#include "port/ethdev/device.hpp"
 #include "process/eal/eal.hpp"
+#include "start.hpp"
 
 namespace chaincast {
 
@@ -24,14 +25,9 @@ int fail(const Error& failure) {
   return 1;
 }
 
-std::shared_ptr<spdlog::logger> make_logger() {
-  auto logger = std::make_shared<spdlog::logger>("chaincast",
-                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  // The journal stamps lines itself.
-  logger->set_pattern(getenv("JOURNAL_STREAM") != nullptr ? "%l %v" : "%Y-%m-%d %H:%M:%S.%e %l %v");
-  logger->set_level(spdlog::level::trace);
-  logger->flush_on(spdlog::level::trace);
-  return logger;
+void reload(node::Node& node, spdlog::logger& logger) {
+  const auto done = node.run("reload");
+  if (!done) logger.error("reload: {}", done.error().message);
 }
 
 int serve(node::Node& node, const Options& options, const base::ThreadStarter& threads,
@@ -40,10 +36,14 @@ int serve(node::Node& node, const Options& options, const base::ThreadStarter& t
   socket.path = node.config().node.socket;
   auto server = console::Server::listen(socket, node);
   if (!server) return fail(server.error());
-  auto signals = console::Signals::open([&node] { node.request_stop(); });
+  auto signals = console::Signals::open([&node] { node.request_stop(); },
+                                        [&node, &logger] { reload(node, logger); });
   if (!signals) return fail(signals.error());
+  auto observers = open_observers(node);
+  if (!observers) return fail(observers.error());
   node.attach(**server);
   node.attach(**signals);
+  for (const auto& observer : *observers) node.attach(*observer);
   if (Status started = node.start_workers(); !started) return fail(started.error());
   logger.info("node {} ({}): running, control socket {}", node.config().node.name,
               node.identity().id.hex(), socket.path);
@@ -53,27 +53,27 @@ int serve(node::Node& node, const Options& options, const base::ThreadStarter& t
   }
   std::unique_ptr<console::Terminal> terminal;
   if (options.is_interactive) {
-    terminal = console::Terminal::start({}, node, threads);
+    console::TerminalOptions prompt;
+    prompt.history_file = console::default_history_file();
+    terminal = console::Terminal::start(prompt, node, threads);
     node.attach(*terminal);
   }
+  const auto systemd = console::Systemd::open(
+      {node.config().node.drain_timeout_s * ns_per_s, [&node] { return node.is_stopping(); },
+       [&node] { return summary(node); }},
+      node.now_ns());
+  node.attach(*systemd);
+  systemd->ready();
+  cli::Periodic stats(node, "show port stats all", options.stats_period_s * ns_per_s,
+                      [](const std::string& text) {
+                        std::fputs(text.c_str(), stdout);
+                        std::fflush(stdout);
+                      });
+  if (options.stats_period_s != 0) node.attach(stats);
   const int code = node.run();
   logger.info("node {}: {}", node.config().node.name,
               code == 0 ? "drained, bye" : "the drain timed out");
   return code;
-}
-
-eal::Request eal_request(const Options& options, const node::Config& config) {
-  eal::Request request;
-  request.program = "chaincast";
-  request.options = options.eal.empty() ? config.node.eal : options.eal;
-  for (const node::PortConfig& port : config.ports) {
-    const std::string device = port::ethdev::device_name(port.device);
-    if (port::ethdev::is_pci_address(device)) request.pci.push_back(port.device);
-  }
-  request.memory_bytes = config.node.memory_mb != 0 ? size_t{config.node.memory_mb} << 20
-                                                    : node::pool_memory_bytes(config);
-  request.file_prefix = "chaincast-" + config.node.name + "-" + std::to_string(getpid());
-  return request;
 }
 
 int run(const Options& options) {
@@ -93,17 +93,17 @@ int run(const Options& options) {
   threads.settle_here();
 
   const auto logger = make_logger();
-  std::string said;
-  if (Status started = eal::start(eal_request(options, *config), said); !started) {
-    return fail(started.error());
-  }
-  if (!said.empty()) logger->info("{}", said);
+  const eal::Request request = eal_request(options, *config, threads);
+  const auto started = eal::start(request);
+  if (!started) return fail(started.error());
+  for (const std::string& line : started->said) logger->info("{}", line);
   // DPDK has pinned this thread to its main lcore; control goes where it may.
   threads.settle_here();
 
   const auto toolbox = crypto::openssl::make_toolbox();
+  const auto worker_threads = eal::make_worker_threads(request, *started, threads);
   const node::Environment environment = factory::make_environment(
-      threads, *toolbox, [&logger](node::LogLevel level, const std::string& text) {
+      threads, *worker_threads, *toolbox, [&logger](node::LogLevel level, const std::string& text) {
         logger->log(static_cast<spdlog::level::level_enum>(level), "{}", text);
       });
   int code = 1;

@@ -7,8 +7,10 @@
 
 #include "crypto/openssl/toolbox.hpp"
 #include "identity/identity.hpp"
+#include "manual/options.hpp"
 #include "node/config.hpp"
 #include "node/features.hpp"
+#include "node/manual.hpp"
 
 namespace chaincast {
 
@@ -27,6 +29,81 @@ int failed(const Error& failure) {
   return 1;
 }
 
+void declare(CLI::App& app, Options& options) {
+  app.name("chaincast [EAL options --]");
+  app.description("chaincast: packet dissemination node");
+  app.footer(footer);
+  app.add_option("--config", options.config_file, "configuration file (TOML)");
+  app.add_option("--cmdline-file", options.command_file, "commands to run after start-up");
+  app.add_flag("-i,--interactive", options.is_interactive, "prompt on the terminal");
+  app.add_option("--stats-period", options.stats_period_s,
+                 "print the ports' statistics every so many seconds")
+      ->check(CLI::Range(1, 3600));
+  app.add_flag("--check-config", options.check_config, "check the configuration and exit");
+  app.add_flag("--example-config", options.example_config, "print a commented configuration");
+  app.add_flag("--print-commands", options.print_commands, "print docs/commands.md");
+  app.add_flag("--print-schemas", options.print_schemas,
+               "print the JSON Schema of every command's reply");
+  app.add_option("--print-man", options.manual,
+                 "print a manual page: chaincast, chaincast.toml or chaincast-commands")
+      ->check(CLI::IsMember({"chaincast", "chaincast.toml", "chaincast-commands"}));
+  app.add_flag("--version", options.show_version, "print the version");
+  CLI::App* keygen = app.add_subcommand(
+      "keygen",
+      "make a node key: FILE; a secret: secret FILE; a relay secret: relay-secret FROM TO");
+  keygen->add_option("arguments", options.keygen, "[secret|relay-secret FROM] FILE")->required();
+}
+
+std::string program_manual() {
+  Options options;
+  CLI::App app;
+  declare(app, options);
+  manual::Page page("chaincast", 8, "packet dissemination node");
+  page.section("synopsis")
+      .lines(
+          "chaincast [EAL options --] --config FILE [options]\n"
+          "chaincast keygen FILE\n"
+          "chaincast keygen secret FILE\n"
+          "chaincast keygen relay-secret FROM TO")
+      .section("description")
+      .paragraph(
+          "Takes chained frames from its peers, drops the ones already seen, verifies the others, "
+          "and sends each on once to every other peer. One process is one node; its configuration "
+          "is chaincast.toml(5), its commands are in chaincast-commands(7).")
+      .section("options");
+  manual::put_options(page, app);
+  page.paragraph("EAL options of DPDK stand before `--`, or in [node] eal of the configuration.");
+  page.section("keygen")
+      .item("FILE", "makes an identity (Ed25519), prints the node's id and public key")
+      .item("secret FILE", "makes the secret of a link or of a stream")
+      .item("relay-secret FROM TO",
+            "what a node needs of a stream's secret to relay it without reading it");
+  page.section("signals")
+      .item("SIGTERM, SIGINT", "drain, say goodbye to the peers and end, as `quit` does")
+      .item("SIGHUP", "read the configuration again, as `reload` does; the log says what changed")
+      .item("SIGPIPE", "is ignored");
+  page.section("exit status")
+      .item("0", "ended as asked")
+      .item("1", "could not start, or failed; the reason is on standard error")
+      .item("2", "wrong usage, or the drain timed out");
+  page.section("files")
+      .item("/run/chaincast/NAME.sock",
+            "control socket of a node whose configuration is under /etc; else NAME.sock beside the "
+            "configuration")
+      .item("node key, secrets", "mode 0600, made by `chaincast keygen`")
+      .item("$XDG_STATE_HOME/chaincast/history",
+            "lines of earlier prompts, 1000 at most, mode 0600; else below ~/.local/state");
+  page.see_also(
+      {"chaincastctl(1)", "chaincast-gen(1)", "chaincast.toml(5)", "chaincast-commands(7)"});
+  return page.text();
+}
+
+std::string manual_of(const std::string& page) {
+  if (page == "chaincast.toml") return node::config_manual();
+  if (page == "chaincast-commands") return node::commands_manual();
+  return program_manual();
+}
+
 }  // namespace
 
 Options parse_options(int argc, char** argv, int& exit_code) {
@@ -41,19 +118,8 @@ Options parse_options(int argc, char** argv, int& exit_code) {
       words.emplace_back(argv[i]);
     }
   }
-  CLI::App app("chaincast: packet dissemination node", "chaincast [EAL options --]");
-  app.footer(footer);
-  app.add_option("--config", options.config_file, "configuration file (TOML)");
-  app.add_option("--cmdline-file", options.command_file, "commands to run after start-up");
-  app.add_flag("-i,--interactive", options.is_interactive, "prompt on the terminal");
-  app.add_flag("--check-config", options.check_config, "check the configuration and exit");
-  app.add_flag("--example-config", options.example_config, "print a commented configuration");
-  app.add_flag("--print-commands", options.print_commands, "print docs/commands.md");
-  app.add_flag("--version", options.show_version, "print the version");
-  CLI::App* keygen = app.add_subcommand(
-      "keygen",
-      "make a node key: FILE; a secret: secret FILE; a relay secret: relay-secret FROM TO");
-  keygen->add_option("arguments", options.keygen, "[secret|relay-secret FROM] FILE")->required();
+  CLI::App app;
+  declare(app, options);
   std::reverse(words.begin(), words.end());
   try {
     app.parse(words);
@@ -70,6 +136,10 @@ bool print_and_exit(const Options& options) {
     std::fputs(node::example_config().c_str(), stdout);
   } else if (options.print_commands) {
     std::fputs(node::commands_markdown().c_str(), stdout);
+  } else if (options.print_schemas) {
+    std::fputs(node::schemas().c_str(), stdout);
+  } else if (!options.manual.empty()) {
+    std::fputs(manual_of(options.manual).c_str(), stdout);
   } else {
     return false;
   }

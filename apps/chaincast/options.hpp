@@ -14,9 +14,12 @@ struct Options {
   std::string config_file;
   std::string command_file;
   bool is_interactive = false;
+  unsigned stats_period_s = 0;  // 0: never
   bool check_config = false;
   bool example_config = false;
   bool print_commands = false;
+  bool print_schemas = false;
+  std::string manual;  // the page to print
   bool show_version = false;
   std::vector<std::string> keygen;  // its arguments; empty unless asked for
 };
@@ -24,7 +27,7 @@ struct Options {
 // Parses; where help or a usage error ends the program, `exit_code` is set and the text printed.
 Options parse_options(int argc, char** argv, int& exit_code);
 
-// Prints what --version, --example-config and --print-commands ask for; false if none was asked.
+// Prints what --version, --example-config and --print-... ask for; false if none was asked.
 bool print_and_exit(const Options& options);
 
 // `keygen FILE`, `keygen secret FILE`, `keygen relay-secret FROM TO`.

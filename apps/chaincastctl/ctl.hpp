@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "cli/watch.hpp"
 #include "console/unix/client.hpp"
 
 // What chaincastctl does, one function per kind of command. Each returns the exit code.
@@ -27,12 +28,24 @@ struct SubscribeOptions {
   std::string stream;
   std::string output;    // objects' bytes go here
   bool raw = false;      // or to stdout
+  bool ring = false;     // through shared memory
   uint64_t count = 0;    // stop after so many objects; 0: never
   uint64_t bytes = 0;    // stop after so many bytes; 0: never
   double timeout_s = 0;  // stop then; 0: never
   bool json = false;     // one document per event, where bytes do not go to stdout
 };
 int subscribe(console::Client& client, const SubscribeOptions& options);
+
+// Commands from a prompt (or, where standard input is no terminal, from its lines) on one
+// connection, until `exit` or the end.
+int prompt(console::Client& client);
+
+// Repeats a command until a key or a signal; where standard output is a terminal, on a clear
+// screen.
+int watch(console::Client& client, const cli::Watch& wanted, bool json);
+
+// What may follow `line`, one word a line: for the completion of shells.
+int complete(console::Client& client, const std::string& line);
 
 // The whole program: arguments without the program's name in, exit code out.
 int run(std::vector<std::string> words);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -37,13 +38,21 @@ int settle(console::Client& client, Progress& progress) {
   return exit_ok;
 }
 
+// Reading more of it never waits, as it may with a pipe.
+bool is_regular(FILE* file) {
+  struct stat found {};
+  return ::fstat(::fileno(file), &found) == 0 && S_ISREG(found.st_mode);
+}
+
 int send_all(console::Client& client, FILE* file, const PublishOptions& options,
              size_t object_bytes, Progress& progress) {
+  const bool more = is_regular(file);
   Bytes object(object_bytes);
   for (;;) {
     const size_t got = std::fread(object.data(), 1, object.size(), file);
     if (got == 0) break;
-    const Status sent = client.send_publish(options.stream, ByteSpan(object).first(got));
+    const Status sent = client.send_publish(options.stream, ByteSpan(object).first(got),
+                                            console::Client::for_ever, more);
     if (!sent) return report(sent.error());
     progress.bytes += got;
     ++progress.under_way;

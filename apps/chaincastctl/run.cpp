@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // chaincastctl: commands, publishing and subscribing through a node's control socket.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <cstdio>
@@ -8,28 +9,17 @@
 #include <optional>
 
 #include "cli/render.hpp"
+#include "cli/session.hpp"
+#include "console/terminal/watch.hpp"
 #include "ctl.hpp"
+#include "usage.hpp"
 
 namespace chaincast::ctl {
 
 namespace {
 
-constexpr const char* usage_text =
-    "usage: chaincastctl [--socket PATH] [--json] COMMAND...\n"
-    "\n"
-    "  status                          name, version and state of the node\n"
-    "  publish STREAM FILE [--object-bytes N]\n"
-    "                                  a file (- is stdin) as objects of N bytes\n"
-    "  subscribe STREAM [--output FILE] [--raw] [--count N] [--bytes N] [--timeout S]\n"
-    "                                  a line per object, or their bytes to FILE or stdout\n"
-    "  anything else                   a command of the node: help, show peers, ping PEER, ...\n"
-    "\n"
-    "The socket is --socket, else $CHAINCAST_SOCKET, else /run/chaincast/chaincast.sock.\n"
-    "Exit codes: 0 done; 1 the command failed, or fewer than --count or --bytes came; 2 wrong\n"
-    "usage or no connection; 3 a subscription lost something.\n";
-
 int wrong_usage(const std::string& problem) {
-  fmt::print(stderr, "error: {}\n\n{}", problem, usage_text);
+  fmt::print(stderr, "error: {}\n\n{}", problem, usage_text());
   return exit_usage;
 }
 
@@ -100,6 +90,7 @@ int run_subscribe(console::Client& client, Words words, bool json) {
   options.json = words.flag("--json") || json;
   options.output = words.value("--output");
   options.raw = words.flag("--raw");
+  options.ring = words.flag("--ring");
   options.count = words.number("--count");
   options.bytes = words.number("--bytes");
   options.timeout_s = static_cast<double>(words.number("--timeout"));
@@ -127,14 +118,25 @@ std::string quoted_word(const std::string& word) {
   return out + "\"";
 }
 
-int run_command(console::Client& client, const std::vector<std::string>& words, bool json) {
+std::string line_of(const std::vector<std::string>& words) {
   std::string line;
   for (const std::string& word : words) line += (line.empty() ? "" : " ") + quoted_word(word);
-  const auto reply = client.command(line, json);
+  return line;
+}
+
+int run_command(console::Client& client, const std::string& line, bool json) {
+  const size_t columns = console::size_of(STDOUT_FILENO).columns;
+  // For a terminal the reply is laid out here, where its width is known.
+  const bool fits = columns > 0 && !json && !line.ends_with(" json") && !line.ends_with(" --json");
+  const auto reply =
+      client.command(line, json || fits, console::Client::reply_timeout_ms, /*detached=*/true);
   if (!reply) return report(reply.error());
+  const std::string text =
+      fits ? cli::render(cli::parse_reply(reply->text), cli::Format::text, columns).output
+           : reply->text;
   // JSON goes to stdout whatever it says: one document per command.
-  const bool is_document = !reply->text.empty() && reply->text.front() == '{';
-  std::fputs(reply->text.c_str(), reply->exit_code == 0 || is_document ? stdout : stderr);
+  const bool is_document = !fits && !text.empty() && text.front() == '{';
+  std::fputs(text.c_str(), reply->exit_code == 0 || is_document ? stdout : stderr);
   return reply->exit_code == 0 ? exit_ok : exit_failed;
 }
 
@@ -143,38 +145,60 @@ std::string default_path() {
   return given != nullptr && *given != '\0' ? given : "/run/chaincast/chaincast.sock";
 }
 
+struct Invocation {
+  std::string path;
+  bool json = false;
+  bool prompts = false;
+  bool completes = false;
+  std::vector<std::string> words;
+};
+
+int dispatch(console::Client& client, const Invocation& asked) {
+  if (asked.completes) return complete(client, asked.words.empty() ? "" : asked.words.front());
+  if (asked.prompts) return prompt(client);
+  const std::string& verb = asked.words.front();
+  std::vector<std::string> rest(asked.words.begin() + 1, asked.words.end());
+  if (verb == "publish") return run_publish(client, Words(std::move(rest)), asked.json);
+  if (verb == "subscribe") return run_subscribe(client, Words(std::move(rest)), asked.json);
+  const bool status = verb == "status" && (rest.empty() || rest.front() == "--json");
+  if (status) return run_status(client, asked.json || !rest.empty());
+  const std::string line = line_of(asked.words);
+  if (const auto wanted = cli::parse_watch(line)) return watch(client, *wanted, asked.json);
+  return run_command(client, line, asked.json);
+}
+
 }  // namespace
 
 int run(std::vector<std::string> words) {
-  std::string path = default_path();
-  bool json = false;
-  while (!words.empty() && words.front().starts_with("-")) {
+  Invocation asked;
+  asked.path = default_path();
+  while (!words.empty() && words.front().starts_with("-") && !asked.completes) {
     const std::string option = words.front();
     words.erase(words.begin());
-    if (option == "--help" || option == "-h") {
-      fmt::print("{}", usage_text);
+    if (option == "--help" || option == "-h" || option == "--print-man") {
+      fmt::print("{}", option == "--print-man" ? program_manual() : usage_text());
       return exit_ok;
     }
     if (option == "--json") {
-      json = true;
+      asked.json = true;
+    } else if (option == "--complete") {
+      asked.completes = true;
+    } else if (option == "--interactive" || option == "-i") {
+      asked.prompts = true;
     } else if (option == "--socket" && !words.empty()) {
-      path = words.front();
+      asked.path = words.front();
       words.erase(words.begin());
     } else {
       return wrong_usage(option == "--socket" ? "--socket needs a path"
                                               : fmt::format("unknown option {}", option));
     }
   }
-  if (words.empty()) return wrong_usage("a command is needed");
-  auto client = console::Client::connect(path);
-  if (!client) return report(client.error());
-  const std::string verb = words.front();
-  std::vector<std::string> rest(words.begin() + 1, words.end());
-  if (verb == "publish") return run_publish(*client, Words(std::move(rest)), json);
-  if (verb == "subscribe") return run_subscribe(*client, Words(std::move(rest)), json);
-  const bool status = verb == "status" && (rest.empty() || rest.front() == "--json");
-  if (status) return run_status(*client, json || !rest.empty());
-  return run_command(*client, words, json);
+  asked.words = std::move(words);
+  const bool is_whole = asked.prompts || asked.completes || !asked.words.empty();
+  if (!is_whole) return wrong_usage("a command is needed; -i gives a prompt");
+  auto client = console::Client::connect(asked.path);
+  if (!client) return asked.completes ? exit_usage : report(client.error());
+  return dispatch(*client, asked);
 }
 
 int report(const Error& failure) {

@@ -32,7 +32,8 @@ class Receiver {
   int run() {
     if (!open_output()) return exit_usage;
     catch_signals();
-    const auto subscribed = client_.subscribe(options_.stream);
+    const auto subscribed = options_.ring ? client_.subscribe_ring(options_.stream)
+                                          : client_.subscribe(options_.stream);
     if (!subscribed) return report(subscribed.error());
     fmt::print(stderr, "subscribed to {}\n", options_.stream);
     const TimeNs deadline =
@@ -40,7 +41,8 @@ class Receiver {
             ? clock_.now_ns() + static_cast<TimeNs>(options_.timeout_s * double{ns_per_s})
             : time_never;
     while (!satisfied() && wait(deadline)) {
-      const auto event = client_.next_event();
+      const auto event = client_.next_event(0);
+      if (!event && event.error().code == ErrorCode::timeout) continue;
       if (!event) return report(event.error());
       if (event->kind == Client::EventKind::closed) {
         fmt::print(stderr, "closed: {}\n", event->reason);

@@ -7,6 +7,7 @@
 
 #include "crypto/ipsec_mb/engine.hpp"
 #include "crypto/openssl/sha256.hpp"
+#include "port/ethdev/device.hpp"
 #include "port/ethdev/ethdev.hpp"
 #include "port/link/link.hpp"
 #include "port/udp/udp.hpp"
@@ -15,24 +16,26 @@ namespace chaincast::factory {
 
 namespace {
 
-Result<std::unique_ptr<port::Port>> make_udp(const node::PortConfig& config, unsigned queues,
+Result<std::unique_ptr<port::Port>> make_udp(const node::PortConfig& config, unsigned workers,
                                              rte_mempool* pool) {
   port::UdpConfig udp;
   udp.name = config.name;
   udp.role = config.role;
   udp.addresses = {*config.address};
   udp.udp_port = config.address->port;
-  udp.queues = static_cast<uint16_t>(queues);
+  udp.queues = static_cast<uint16_t>(config.queues != 0 ? config.queues : workers);
   udp.mtu_bytes = config.mtu_bytes;
   return port::make_udp(udp, pool);
 }
 
-Result<std::unique_ptr<port::Port>> make_ethdev(const node::PortConfig& config, unsigned queues,
+Result<std::unique_ptr<port::Port>> make_ethdev(const node::PortConfig& config, unsigned workers,
                                                 rte_mempool* pool) {
   port::EthdevConfig ethdev;
   ethdev.name = config.name;
   ethdev.role = config.role;
   ethdev.device = config.device;
+  ethdev.members = config.members;
+  ethdev.vlan = config.vlan;
   for (const node::InterfaceAddress& ip : config.ip) {
     ethdev.addresses.push_back({ip.address, ip.prefix_bits});
   }
@@ -40,8 +43,8 @@ Result<std::unique_ptr<port::Port>> make_ethdev(const node::PortConfig& config, 
     (gateway.is_ipv6 ? ethdev.gateway_v6 : ethdev.gateway_v4) = gateway;
   }
   ethdev.udp_port = config.udp_port.value_or(node::udp_port_default);
-  ethdev.udp_port_count = static_cast<uint16_t>(queues);
-  ethdev.queues = static_cast<uint16_t>(queues);
+  ethdev.workers = static_cast<uint16_t>(workers);
+  ethdev.queues = static_cast<uint16_t>(config.queues);
   ethdev.mtu_bytes = config.mtu_bytes;
   ethdev.is_promiscuous = config.promisc;
   ethdev.copy = static_cast<port::CopyMode>(config.copy);
@@ -76,10 +79,10 @@ Result<std::unique_ptr<port::Port>> impair(std::unique_ptr<port::Port> port,
   return std::unique_ptr<port::Port>(std::move(made).value());
 }
 
-Result<std::unique_ptr<port::Port>> make_port(const node::PortConfig& config, unsigned queues,
+Result<std::unique_ptr<port::Port>> make_port(const node::PortConfig& config, unsigned workers,
                                               rte_mempool* pool, const Clock& clock) {
-  auto port = config.driver == node::PortDriver::udp ? make_udp(config, queues, pool)
-                                                     : make_ethdev(config, queues, pool);
+  auto port = config.driver == node::PortDriver::udp ? make_udp(config, workers, pool)
+                                                     : make_ethdev(config, workers, pool);
   if (!port || !config.link) return port;
   return impair(std::move(port).value(), *config.link, pool, clock);
 }
@@ -87,7 +90,7 @@ Result<std::unique_ptr<port::Port>> make_port(const node::PortConfig& config, un
 }  // namespace
 
 node::Environment make_environment(const base::ThreadStarter& threads,
-                                   const crypto::Toolbox& toolbox,
+                                   worker::Threads& worker_threads, const crypto::Toolbox& toolbox,
                                    std::function<void(node::LogLevel, const std::string&)> log) {
   const crypto::Toolbox* tools = &toolbox;
   auto make_engine =
@@ -96,11 +99,15 @@ node::Environment make_environment(const base::ThreadStarter& threads,
     return crypto::ipsec_mb::make_engine(crypto::openssl::sha256);
   };
   const auto clock = std::make_shared<TscClock>();
-  return {threads, toolbox, make_engine,
-          [clock](const node::PortConfig& config, unsigned queues, rte_mempool* pool) {
-            return make_port(config, queues, pool, *clock);
+  return {threads,
+          worker_threads,
+          toolbox,
+          make_engine,
+          [clock](const node::PortConfig& config, unsigned workers, rte_mempool* pool) {
+            return make_port(config, workers, pool, *clock);
           },
-          std::move(log)};
+          std::move(log),
+          [](const node::PortConfig& config) { return port::ethdev::numa_node_of(config.device); }};
 }
 
 }  // namespace chaincast::factory

@@ -11,9 +11,9 @@
 // The drivers of this build, put together for a node.
 namespace chaincast::factory {
 
-// `threads` and `toolbox` outlive the environment.
+// What is passed by reference outlives the environment.
 node::Environment make_environment(const base::ThreadStarter& threads,
-                                   const crypto::Toolbox& toolbox,
+                                   worker::Threads& worker_threads, const crypto::Toolbox& toolbox,
                                    std::function<void(node::LogLevel, const std::string&)> log);
 
 }  // namespace chaincast::factory
