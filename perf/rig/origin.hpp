@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <memory>
+
+#include "crypto/crypto.hpp"
+#include "stream/descriptor.hpp"
+#include "stream/stream.hpp"
+
+// An origin that seals frames beforehand, and the reader that tells whether a relayed copy is one
+// of them. Payloads follow from their seq.
+namespace chaincast::bench {
+
+class Origin {
+ public:
+  // Both engines and the toolbox are borrowed. `payload_bytes` of every frame.
+  Origin(const crypto::Toolbox& toolbox, crypto::FrameEngine& engine, wire::Suite suite,
+         uint16_t payload_bytes);
+
+  unsigned frame_bytes() const { return frame_bytes_; }
+  // Writes the next frame of the chain.
+  void seal_next(uint8_t* frame);
+  Seq next_seq() const { return next_seq_; }
+
+  // The stream as a relay holds it, which has no key to read with; its origin's word is known up to
+  // any seq, as control would have it. Keys are made by `engine`.
+  std::shared_ptr<stream::Stream> stream(crypto::FrameEngine& engine) const;
+
+  // Checks tag, link to no other key, and payload with the scalar reference. Empty: all is well.
+  std::string judge(ByteSpan frame) const;
+
+ private:
+  static void fill(uint8_t* payload, size_t bytes, Seq seq);
+  std::unique_ptr<crypto::SuiteKey> make_key(crypto::FrameEngine& engine, bool can_read) const;
+
+  const crypto::Toolbox& toolbox_;
+  crypto::FrameEngine& engine_;
+  const wire::Suite suite_;
+  const uint16_t payload_bytes_;
+  const uint16_t frame_bytes_;
+  stream::SignedDescriptor descriptor_;
+  std::unique_ptr<crypto::SuiteKey> key_;
+  std::unique_ptr<crypto::FrameEngine> reference_;
+  std::unique_ptr<crypto::SuiteKey> reference_key_;
+  Seq next_seq_ = 0;
+  Link16 link_{};
+};
+
+}  // namespace chaincast::bench
