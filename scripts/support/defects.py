@@ -20,16 +20,36 @@ HOP, DEDUP, RATE = "tests/test_hop", "tests/test_dedup", "tests/test_rate"
 CLASSIFY = "tests/test_classify"
 STREAM, REPAIR, FANOUT = "tests/test_stream", "tests/test_repair", "tests/test_fanout"
 PORT, IDENTITY, OPS = "tests/test_port", "tests/test_identity", "tests/test_ops"
+CAPTURED, TRACE, LATENCY = "tests/test_capture", "tests/test_trace", "tests/test_latency"
 ROUTE, NODE = "tests/test_route", "tests/test_node"
+LOCAL, GEN = "tests/test_local", "tests/test_gen"
+RING, CAPTURE = "lib/local/ring.cpp", "lib/gen/capture.cpp"
+SYSTEMD = "tests/test_drivers_console_systemd"
+ETHDEV, EAL = "tests/test_drivers_port_ethdev", "tests/test_drivers_process_eal"
+NODES = "tests/node/test_nodes"
+HTTP, METRICS = "tests/test_drivers_console_http", "tests/test_metrics"
 
 WINDOW, CONFLICTS = "lib/dedup/window.cpp", "lib/dedup/conflicts.cpp"
-MRT = "lib/route/mrt.cpp"
+MRT, TAP = "lib/route/mrt.cpp", "lib/capture/tap.cpp"
 CHAIN, RECEIVER = "lib/stream/chain.cpp", "lib/stream/receiver.cpp"
 ASSEMBLER, LANE = "lib/stream/assembler.cpp", "lib/hop/lane.cpp"
 DELIVERY, LINE_FILE = "lib/node/delivery.cpp", "lib/identity/line_file.cpp"
 RULES = "lib/crypto/frame_rules.hpp"
 
 DEFECTS = [
+    # A commit that comes too late, a change that outlives its connection, one begun anew that
+    # forgets where it came from; a key that only a restart takes over said to be live.
+    Defect("lib/node/confirm.cpp", "if (now_ns >= deadline_ns_) {", "if (now_ns > deadline_ns_) {",
+           NODE, "Confirm.ACommitAtTheDeadlineIsTooLate"),
+    Defect("lib/node/confirm.cpp", "session == 0 || session != session_) return Act::nothing;",
+           "session != 0) return Act::nothing;",
+           NODE, "Confirm.ACutConnectionTakesBackWhatItBegan"),
+    Defect("lib/node/confirm.cpp", "return was_open ? Act::nothing : Act::checkpoint;",
+           "return Act::checkpoint;",
+           NODE, "Confirm.BeginningAgainExtendsAndKeepsTheCheckpoint"),
+    Defect("lib/node/plan.cpp", ": all_in(keys, live_node_keys)", ": all_in(keys, live_peer_keys)",
+           NODE, "Plan.SaysOfEachKeyWhatItTakes"),
+
     # A frame longer than its datagram, bytes behind the last frame, a header cut short.
     Defect("lib/wire/datagram.cpp", "} else if (rest_.size() < frame_bytes) {",
            "} else if (rest_.size() + 1 < frame_bytes) {",
@@ -301,4 +321,88 @@ DEFECTS = [
     Defect("lib/node/config_arguments.cpp", "problem.index + 1 != list.size()",
            "problem.index + 1 == list.size()",
            NODE, "ConfigArguments.AreHeldAgainstWhatRuns"),
+
+    # A file of a later version read as if it were ours; a manager that kills a node in its drain,
+    # or for want of a sign of life.
+    Defect("lib/node/config_parse.cpp", "if (!check_version(root)) return problems_.error();",
+           "check_version(root);", NODE, "Config.AFileOfALaterVersion*"),
+    Defect("drivers/console/systemd/systemd.cpp", "(options_.drain_ns + stop_margin_ns)",
+           "options_.drain_ns", SYSTEMD, "Manager.WaitsAsLong*"),
+    Defect("drivers/console/systemd/systemd.cpp", "watchdog_us * ns_per_us / 2",
+           "watchdog_us * ns_per_us", SYSTEMD, "Manager.HasItsWatchdog*"),
+
+    # A device that EAL probed and that cannot be had again.
+    Defect("drivers/port/ethdev/device.cpp", "if (device != nullptr) rte_dev_remove(device);",
+           "static_cast<void>(device);",
+           ETHDEV, "Ethdev.DetachesWhatEalHadProbedAndTakesItAgain"),
+
+    # A ring whose ends believe each other, or let a reader sleep over what has come.
+    Defect(RING, "if (head < head_ || head > committed_) {", "if (head > committed_) {",
+           LOCAL, "Ring.AReaderThatGoesBackIsNotBelieved"),
+    Defect(RING, "if (bytes > left) return Step::damaged;",
+           "if (bytes > 2 * data_bytes_) return Step::damaged;",
+           LOCAL, "Ring.AReaderStaysWithinTheRingWhateverItHolds"),
+    Defect(RING, "if (head_ + held_bytes_ != tail_) return false;", "",
+           LOCAL, "Ring.OnlyASleeperIsWoken"),
+    # A fragment taken for a whole datagram.
+    Defect(CAPTURE, "(fragment & 0x3fff) != 0", "(fragment & 0x2000) != 0",
+           GEN, "Capture.FragmentsAndCutDatagramsAreNoPayloads"),
+
+    # A socket frame shorter than its packet, a pool freed under a packet, a link that stays up.
+    Defect("lib/port/kinds.cpp", "(wanted + page_bytes - 1) / page_bytes * page_bytes",
+           "wanted / page_bytes * page_bytes", PORT, "Kinds.PacketSockets*"),
+    Defect("lib/node/pools.cpp", "if (rte_mempool_full(pool) == 0) return false;",
+           "if (pool == nullptr) return false;", NODE, "PoolsTest.APoolStays*"),
+    Defect("lib/hop/links.cpp", "  impl_->take_down(*peer, why, out);\n",
+           "  static_cast<void>(why);\n", HOP, "LinksTest.ALostPort*"),
+
+    # A counter without its suffix; a label that ends early; a client that may send for ever; more
+    # clients than allowed; a client that is waited for without end.
+    Defect("lib/metrics/metrics.cpp", 'return "_total";', 'return "";',
+           METRICS, "Metrics.RowsBecomeSamplesOfTheirFamily"),
+    Defect("lib/metrics/metrics.cpp", "if (c == '\\\\' || c == '\"') out += '\\\\';",
+           "if (c == '\\\\') out += '\\\\';", METRICS, "Metrics.LabelsAreEscaped"),
+    Defect("drivers/console/http/connection.cpp", "in_.size() > options_.request_bytes_max",
+           "in_.size() > 8 * options_.request_bytes_max", HTTP, "Http.ALongRequestIsRefused"),
+    Defect("drivers/console/http/server.cpp", "clients_.size() >= options_.clients_max",
+           "clients_.size() > options_.clients_max", HTTP, "Http.ClientsAreBounded"),
+    Defect("drivers/console/http/connection.cpp", "now_ns >= deadline_ns_",
+           "now_ns > 2 * deadline_ns_", HTTP, "Http.AClientThatSaysNothingIsDismissed"),
+    # A capture that has what never left, counts no loss of its own, or notes drops elsewhere.
+    Defect(TAP, "if (count < offered_count_) ring_.rewind(marks_[count]);", ";",
+           CAPTURED, "Tap.WhatThePortGivesBack*"),
+    Defect(TAP, "if (is_missed_[i]) missed_[offered_port_].add();", ";",
+           CAPTURED, "Tap.WhatFindsNoRoom*"),
+    Defect(TAP, "record->is_void = !is_wanted(*record);", "record->is_void = false;",
+           CAPTURED, "*TakesDownExactlyTheCountedDrops*"),
+    Defect("lib/capture/ring.cpp", "  next_ = mark;", "  ;",
+           CAPTURED, "RecordRing.AgreesWithAQueue"),
+    Defect("lib/capture/pcapng.cpp", "packet.is_outgoing ? direction_out : direction_in",
+           "packet.is_outgoing ? direction_in : direction_out",
+           CAPTURED, "Pcapng.TsharkReadsBackEveryField"),
+    # A frame that is said to be lost one stage late, a queue that costs no time.
+    Defect("lib/trace/trace.cpp", "  at_ = after(point);", "  at_ = after(after(point));",
+           TRACE, "TraceTest.ALostFrameSaysWhereAndWhy"),
+    Defect("lib/fanout/outbox.cpp", "made[i]->bytes, now_us_);", "made[i]->bytes);",
+           LATENCY, "Meter.AQueuedCopyIsTimed*"),
+    # A refusal forgotten for a path that grows; a commit that the window's end does not follow.
+    Defect("lib/node/carrier_links.cpp",
+           "!neighbour->second.is_refused || neighbour->second.is_by_path", "true",
+           NODES, "Nodes.ARefusedStreamIsNotSentUntilItIsWanted"),
+    Defect(WINDOW, "end = std::max(end, arrivals[i].seq + 1);", "end = before;",
+           DEDUP, "Window.CommitsOnceAndReadsBack"),
+    # Bulk where control should be alone, control where no rule leaves it alone, a rule too many.
+    Defect("lib/node/peering.cpp", "link.remote_control_port && lane != 0 ? 1 : 0;", "0;",
+           NODES, "Nodes.ControlHasAQueueOfItsOwnThatIsPolledFirst"),
+    Defect("lib/hop/hello.cpp", "hello.suites & ~wire::control_port_bit;", "hello.suites;",
+           HOP, "LinksTest.ComesUpWithTheSameLanesOnBothSides"),
+    Defect("drivers/port/ethdev/receive_queues.cpp", "if (out.rx_queues == with_control) out",
+           "out", ETHDEV, "ReceiveQueues.WithTooFewForAllWorkersControlSharesItsQueue"),
+    Defect("drivers/port/ethdev/steering.cpp", "if (!has_address(config, is_ipv6)) continue;", ";",
+           ETHDEV, "Steering.NamesTheBulkPortsAndNotTheBasePort"),
+    # Everybody on a worker's cpu.
+    Defect("drivers/process/eal/lcores.cpp", "std::erase(others, cpu);", ";",
+           EAL, "Lcores.PinnedWorkersHaveTheirCpusAndTheMainLcoreTheOthers"),
+    Defect("lib/node/plan.cpp", '"ports", live_port_keys);', '"ports", none_live);',
+           NODE, "Plan.APortListensToMoreWithoutBeingReplaced"),
 ]

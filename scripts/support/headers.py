@@ -15,9 +15,12 @@ KEPT = re.compile(r"^(-I(?!.*\.p$|.*(?:tests|apps|perf))|-D|-std=|-m|-W(?!p,|err
 
 
 def flags(build):
-    """The union of the flags that decide how a header reads, from the compilation database."""
+    """The union of the flags that decide how a header reads, from what the compilation database
+    says of sources beside the headers: an example in C, say, is compiled otherwise."""
     found = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
+        if not entry["file"].startswith(("../lib/", "../drivers/")):
+            continue
         words = entry["command"].split()
         for index, word in enumerate(words):
             if word == "-isystem":

@@ -118,7 +118,7 @@ def run(options, children):
     if options.seed is not None:
         environment["CHAINCAST_SEED"] = str(options.seed)
     if options.require_all:
-        environment["CHAINCAST_BARE"] = "1"
+        environment["CHAINCAST_BARE"] = environment["CHAINCAST_PACKAGE"] = "1"
     total = Results()
     for name in options.suites:
         started = time.monotonic()

@@ -101,6 +101,7 @@ VENDORS = [
     (r"^(openssl/|intel-ipsec-mb)", ("drivers", "tests", "perf"), "use crypto/'s interfaces"),
     (r"^(sys/socket|sys/un|sys/epoll|netinet/(?!in\.h))", OUTER, "sockets belong in drivers/"),
     (r"^toml\+\+/", ("lib/node", "tests", "apps"), "configuration is read in node"),
+    (r"^systemd/", ("drivers/console",), "the service manager belongs in drivers/console"),
     (r"^histedit|^readline/", ("drivers/console",), "the terminal belongs in drivers/console"),
     (r"^(zlib|bzlib)\.h$", ("lib/route", "tests", "apps"), "compression belongs in route"),
     (r"^spdlog/", ("lib/node", "drivers", "apps", "tests", "perf"), "logging belongs in node"),
