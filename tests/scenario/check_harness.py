@@ -18,6 +18,7 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(ROOT / "tests/support"), str(HERE)]
 import capture  # noqa: E402
 import harness  # noqa: E402
+import hugepages  # noqa: E402
 import lab  # noqa: E402
 import net  # noqa: E402
 import tamper  # noqa: E402
@@ -231,6 +232,44 @@ class Namespaces(unittest.TestCase):
         harness.must(["ip", "netns", "add", "cc999999999-left"])
         self.assertEqual(net.sweep(999999999), ["cc999999999-left"])
         self.assertIn(mine, self.names())
+
+
+class Hugepages(unittest.TestCase):
+    """The ledger, on a file that stands for the kernel's number."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.pages = Path(directory.name) / "nr_hugepages"
+        self.pages.write_text("7\n")
+        self.lock = Path(directory.name) / "lock"
+        self.ledger = hugepages.Ledger(self.lock, self.pages)
+
+    def count(self):
+        return int(self.pages.read_text())
+
+    def test_reservations_overlap_and_leave_what_was_found(self):
+        self.ledger.reserve(10)
+        hugepages.Ledger(self.lock, self.pages).reserve(5)
+        self.assertEqual(self.count(), 22)
+        self.ledger.give_back(10)
+        self.assertEqual(self.count(), 12)
+        self.ledger.give_back(5)
+        self.assertEqual((self.count(), self.lock.read_text()), (7, ""))
+
+    def test_what_a_dead_process_held_is_given_back(self):
+        self.lock.write_text("999999999 4\n")
+        self.ledger.reserve(1)
+        self.assertEqual((self.count(), self.lock.read_text()), (4, f"{os.getpid()} 1\n"))
+
+    def test_a_shortage_leaves_the_number_alone(self):
+        class Stingy(type(self.pages)):
+            def write_text(self, text):
+                return super().write_text(str(min(8, int(text))))
+        ledger = hugepages.Ledger(self.lock, Stingy(self.pages))
+        with self.assertRaises(hugepages.Shortage):
+            ledger.reserve(10)
+        self.assertEqual((self.count(), self.lock.read_text()), (7, ""))
 
 
 class Wires(unittest.TestCase):

@@ -14,9 +14,11 @@ Nothing waits blindly: `until` polls a condition and names what it waited for wh
 
 import ctypes
 import glob
+import importlib.util
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -29,6 +31,7 @@ PROGRAMS = {name: BUILD / "apps" / name / name
             for name in ("chaincast", "chaincastctl", "chaincast-gen")}
 SEED = int(os.environ.get("CHAINCAST_SEED", "1"))
 LOG_LINES_SHOWN = 40
+AF_XDP = 44  # linux/socket.h
 
 
 class Failure(Exception):
@@ -80,8 +83,25 @@ def lacks_tshark():
     return None if shutil.which("tshark") else "needs tshark: scripts/setup"
 
 
+def lacks_xdp():
+    try:
+        socket.socket(AF_XDP, socket.SOCK_RAW).close()
+        return None
+    except OSError as problem:
+        return f"needs XDP sockets: {problem.strerror}"
+
+
 def lacks_qemu():
     return None if shutil.which("qemu-x86_64") else "needs qemu-user: scripts/setup"
+
+
+def lacks_jsonschema():
+    found = importlib.util.find_spec("jsonschema")
+    return None if found else "needs python3-jsonschema: scripts/setup"
+
+
+def lacks_groff():
+    return None if shutil.which("groff") else "needs groff: scripts/setup"
 
 
 def lacks_debootstrap():
@@ -90,9 +110,17 @@ def lacks_debootstrap():
     return None if shutil.which("debootstrap") else "needs debootstrap: scripts/setup"
 
 
+def lacks_guest():
+    for program in ("qemu-system-x86_64", "dpkg-deb", "apt-get"):
+        if not shutil.which(program):
+            return f"needs {program} for a guest: scripts/setup"
+    return None if os.path.exists("/dev/net/tun") else "needs /dev/net/tun for a guest's NICs"
+
+
 REQUIREMENTS = {"programs": lacks_programs, "root": lacks_root, "netns": lacks_netns,
                 "data": lacks_data, "hugepages": lacks_hugepages, "tshark": lacks_tshark,
-                "qemu": lacks_qemu, "debootstrap": lacks_debootstrap}
+                "xdp": lacks_xdp, "qemu": lacks_qemu, "debootstrap": lacks_debootstrap,
+                "guest": lacks_guest, "jsonschema": lacks_jsonschema, "groff": lacks_groff}
 
 
 def needs(*names):

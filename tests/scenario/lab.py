@@ -14,6 +14,9 @@ from harness import PROGRAMS, SEED, Failure, must, output_of
 PORTS_PER_NODE = 16  # lanes use consecutive ports from the base
 LOWEST_PORT, HIGHEST_PORT = 10000, 32000  # below the kernel's ephemeral range
 
+# Hugepages that are free belong to the test that has reserved them (hugepages.py).
+ORDINARY_MEMORY = ["--no-huge", "--no-pci"]
+
 
 def ring_lattice(count):
     """Edges (a, b), a < b, of a connected graph whose degrees are at least min(3, count-1) and
@@ -78,6 +81,7 @@ class Node:
         self.config_path = self.dir / "node.toml"
         self.socket = self.dir / "ctl.sock"
         self.process = None
+        self.programs = PROGRAMS  # or those of another release
         self.tables = {}
 
     def configure(self, tables):
@@ -88,13 +92,14 @@ class Node:
         self.tables = dict(tables)
         self.tables["node"] = {"name": self.name, "key": str(key), "socket": str(self.socket),
                                "network": "scenario", "workers": 1, "idle": "sleep",
+                               "eal": ORDINARY_MEMORY,
                                **tables.get("node", {})}
         order = ["node"] + [name for name in self.tables if name != "node"]
         self.config_path.write_text(toml({name: self.tables[name] for name in order}))
 
     def start(self, *options, seconds=30):
         """Starts the process and waits until it answers on its socket."""
-        self.process = self.launch([PROGRAMS["chaincast"], *options, "--config",
+        self.process = self.launch([self.programs["chaincast"], *options, "--config",
                                     self.config_path], self.name)
         self.scenario.until(lambda: self.try_control("show", "version") is not None, seconds,
                             f"{self.name} to answer on {self.socket}", [self.process])
@@ -105,7 +110,7 @@ class Node:
         return starter.start(command, name, **options)
 
     def control_command(self, *words):
-        return [PROGRAMS["chaincastctl"], "--socket", self.socket, *words]
+        return [self.programs["chaincastctl"], "--socket", self.socket, *words]
 
     def control(self, *words, seconds=30):
         """The reply to a command, as JSON. Fails with its error text."""

@@ -63,23 +63,23 @@ class Namespace:
             finally:
                 move_to(here)
 
-    def capture(self, interface, file):
-        return Capture(self, interface, file)
+    def capture(self, interface, file, only="udp"):
+        return Capture(self, interface, file, only)
 
 
 class Capture:
-    """A pcap file of the UDP datagrams that pass an interface, from when this returns until
-    stop()."""
+    """A pcap file of the packets that pass an interface and the filter `only` (UDP datagrams unless
+    said), from when this returns until stop()."""
 
     BUFFER_MEBIBYTES = 64
     SUMMARY = re.compile(r"Packets received/dropped on interface '.*': (\d+)/(\d+) ")
 
-    def __init__(self, namespace, interface, file):
+    def __init__(self, namespace, interface, file, only):
         self.namespace = namespace
         self.interface = interface
         self.file = file
         self.process = namespace.start(
-            ["dumpcap", "-q", "-P", "-i", interface, "-B", self.BUFFER_MEBIBYTES, "-f", "udp", "-w",
+            ["dumpcap", "-q", "-P", "-i", interface, "-B", self.BUFFER_MEBIBYTES, "-f", only, "-w",
              file], f"dumpcap-{namespace.label}-{interface}")
         self.wait(lambda: self.process.log_has("File: ") and os.path.exists(file) and
                   os.path.getsize(file) > 0)

@@ -2,15 +2,18 @@
 """The commands of a running node: from outside, at its own prompt, saved and loaded, and while
 traffic runs."""
 
+import fcntl
 import json
 import os
 import pty
 import re
 import select
 import signal
+import struct
+import termios
 import time
 
-from harness import (PROGRAMS, Failure, die_with_parent, limits, must, needs, output_of,
+from harness import (PROGRAMS, ROOT, Failure, die_with_parent, limits, must, needs, output_of,
                      until)
 from lab import Lab, free_port_block, publish_file
 from subscriber import Subscriber
@@ -45,6 +48,8 @@ def test_every_show_is_one_json_document(t):
             words = [*words, "all"]
         if words == ["show", "peer", "drops"]:
             words = [*words, "n1"]
+        if words == ["show", "schema"]:
+            words = [*words, "show", "status"]
         code, out, err = output_of(node.control_command("--json", *words))
         assert code == 0, f"{words}: exit code {code}: {err or out}"
         json.loads(out)
@@ -182,15 +187,20 @@ def test_ports_come_and_go(t):
 
 
 class Prompt:
-    """chaincast -i at a terminal."""
+    """chaincast -i, or another command of a node, at a terminal."""
 
-    def __init__(self, t, node):
+    def __init__(self, t, node, command=None, size=None):
         self.text = ""
+        words = [str(word) for word in
+                 command or [PROGRAMS["chaincast"], "-i", "--config", node.config_path]]
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             die_with_parent()
+            if size:
+                fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
             os.environ.update(TERM="vt100", HOME=str(node.dir))
-            os.execv(PROGRAMS["chaincast"], ["chaincast", "-i", "--config", str(node.config_path)])
+            os.environ.pop("XDG_STATE_HOME", None)
+            os.execv(words[0], words)
         t.defer(self.close)
 
     def close(self):
@@ -257,6 +267,98 @@ def test_prompt_completes_remembers_and_quits(t):
     prompt.type("quit\n")
     assert prompt.wait() == 0
     assert not lab.nodes[0].socket.exists()
+
+
+@needs("programs")
+@limits(seconds=150)
+def test_prompts_remember_lines_of_earlier_ones(t):
+    lab = Lab(t, 2, {"s": 0})
+    node = lab.nodes[0].start()
+    past = node.dir / ".local" / "state" / "chaincast" / "history"
+    # Two lines up: the newest is the one that left the prompt before.
+    for keys in ("show status\n", "\x1b[A\x1b[A\n", "\x1b[A\x1b[A\n"):
+        prompt = Prompt(t, node, node.control_command("-i"))
+        prompt.expect(r"> ", 60)
+        prompt.type(keys)
+        prompt.expect(r"uptime", 60)
+        prompt.expect(r"> ", 60)
+        prompt.type("exit\n")
+        assert prompt.wait(60) == 0
+        assert past.stat().st_mode & 0o777 == 0o600, oct(past.stat().st_mode)
+        assert "status" in past.read_text()
+    assert node.process.is_running(), "exit leaves the prompt, not the node"
+
+
+@needs("programs")
+@limits(seconds=150)
+def test_a_terminal_is_watched_and_never_overrun(t):
+    lab = Lab(t, 2, {"s": 0})
+    node = lab.nodes[0].start()
+    width = 72
+    prompt = Prompt(t, node, node.control_command("-i"), size=(50, width))
+    prompt.expect(r"> ", 60)
+    for command in ("show drops", "help peers", "show peers"):
+        prompt.type(command + "\n")
+        text = prompt.expect(r"\nchaincast> $", 60)
+        lines = [line.rstrip("\r") for line in text.split("\n")[1:-1]]
+        assert len(lines) > 5 and max(map(len, lines)) <= width, (command, lines)
+    # Without a terminal nothing is wrapped.
+    piped = output_of(node.control_command("show", "drops"))[1]
+    assert max(map(len, piped.splitlines())) > width, piped
+    prompt.type("watch 1 show status\n")
+    for _ in range(2):
+        prompt.expect(r"every 1 s: show status", 60)
+        prompt.expect(r"uptime", 60)
+    prompt.type("\x03")  # a key here, no signal
+    prompt.expect(r"chaincast> ", 60)
+    prompt.type("exit\n")
+    assert prompt.wait(60) == 0
+
+
+@needs("programs")
+@limits(seconds=120)
+def test_watching_and_periodic_statistics(t):
+    lab = Lab(t, 2, {"s": 0})
+    node = lab.nodes[0].start("--stats-period", "1")
+    until(lambda: node.process.log_text().count("rx packets") >= 2, 60, "two printed statistics")
+    with open(t.dir / "watched", "wb") as sink:
+        watching = t.start(node.control_command("--json", "watch", "1", "show", "status"), "watch",
+                           stdout=sink)
+    watched = t.dir / "watched"
+    until(lambda: watched.read_text().count("\n") >= 2, 60, "two runs", [watching])
+    watching.signal(signal.SIGINT)
+    assert watching.wait(60) == 0
+    first, second = [json.loads(line) for line in watched.read_text().splitlines()[:2]]
+    assert first["name"] == second["name"] == "n0"
+    code, _, err = output_of(node.control_command("watch", "0", "show", "status"))
+    assert code == 1 and "1..3600" in err, err
+
+
+@needs("programs")
+@limits(seconds=120)
+def test_the_shell_completes_what_the_node_knows(t):
+    lab = Lab(t, 2, {"s": 0, "sports": None})
+    node = lab.nodes[0].start()
+    script = ROOT / "apps" / "chaincastctl" / "completion.bash"
+
+    def completed(*words):
+        typed = " ".join(f"'{word}'" for word in (*node.control_command(), *words))
+        return must(["bash", "-c", f"source {script}; COMP_WORDS=({typed}); "
+                     "COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _chaincastctl; "
+                     "printf '%s\\n' \"${COMPREPLY[@]}\""]).split()
+
+    assert {"publish", "show", "reload", "subscribe"} <= set(completed(""))
+    assert completed("show", "pee") == ["peer", "peers"]
+    assert completed("show", "peers", "n") == ["n1"]
+    assert completed("port", "stop", "") == ["all", "p0"]
+    assert completed("set", "idle", "") == ["poll", "sleep"]
+    assert completed("publish", "s") == ["s", "sports"]
+    assert completed("watch", "1", "show", "vers") == ["version"]
+    assert completed("help", "pee") == ["peers"]
+    assert completed("load", f"{node.dir}/node.t") == [f"{node.dir}/node.toml"]
+    assert completed("publish", "s", f"{node.dir}/node.t") == [f"{node.dir}/node.toml"]
+    assert node.stop() == 0
+    assert completed("show", "") == []
 
 
 @needs("programs")

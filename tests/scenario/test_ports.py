@@ -3,8 +3,8 @@
 net_virtio_user. The kernel interface below a port has no address."""
 
 import signal
-from pathlib import Path
 
+import hugepages
 import net
 from capture import half_made_checksums
 from harness import PROGRAMS, Skip, limits, must, needs, until
@@ -197,24 +197,14 @@ def test_stopped_neighbour_over_veth(t):
 
 # --- vhost and virtio_user ----------------------------------------------------------------------
 
-PAGES = Path("/proc/sys/vm/nr_hugepages")
 PAGES_PER_NODE = 160
 MEBIBYTES_PER_NODE = 256
 
 
-def reserve_hugepages(t, count):
-    before = int(PAGES.read_text())
-    if before < count:
-        t.defer(lambda: PAGES.write_text(str(before)))
-        PAGES.write_text(str(count))
-    if int(PAGES.read_text()) < count:
-        raise Skip(f"needs {count} hugepages of 2 MiB")
-
-
-def shared_memory_pair(t, guests=1, settings=None, **port):
-    """n0 is the vhost end of one device per guest; n1.. are at the virtio_user ends. settings and
-    port: more keys of every `node` and `port` table."""
-    reserve_hugepages(t, PAGES_PER_NODE * (1 + guests))
+def shared_memory_pair(t, guests=1, settings=None, stream=None, **port):
+    """n0 is the vhost end of one device per guest; n1.. are at the virtio_user ends. settings,
+    stream and port: more keys of every `node`, `stream` and `port` table."""
+    hugepages.reserve(t, PAGES_PER_NODE * (1 + guests))
     eal = ["--in-memory", "--single-file-segments", "--no-pci", "--no-telemetry", "-m",
            str(MEBIBYTES_PER_NODE), "--log-level", "error"]
     nodes = [Node(t, f"n{index}") for index in range(1 + guests)]
@@ -232,7 +222,8 @@ def shared_memory_pair(t, guests=1, settings=None, **port):
                                         "port": f"p{other}", "secret": secret(t, f"link{guest}")})
     for index, node in enumerate(nodes):
         node.configure({**tables[index], "stream": [
-            {"name": "s", "secret": secret(t, "s"), "publish": index == 0, "rate": 5000}]})
+            {"name": "s", "secret": secret(t, "s"), "publish": index == 0, "rate": 5000,
+             **(stream or {})}]})
         node.start()
     for node in nodes:
         wait_for_links(node)

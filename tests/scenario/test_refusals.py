@@ -9,12 +9,12 @@ import shutil
 import socket
 import struct
 
+import hugepages
 import net
 from capture import HOP_BYTES
 from harness import PROGRAMS, Skip, limits, needs, output_of, until
 from lab import Lab
 from test_first_hour import ByHand, detail, edit, make_ethdev
-from test_ports import reserve_hugepages
 
 NOBODY = 65534
 HELLO_FLAG, MAC_BYTES = 1, 32
@@ -75,7 +75,7 @@ def test_refuses_a_socket_directory_without_permission(t):
 def test_hugepages_of_others_are_left_alone(t):
     """An ordinary user on a host with hugepages, which only root may map, has ordinary memory."""
     ByHand(t)
-    reserve_hugepages(t, 160)
+    hugepages.reserve(t, 160)
     mount = t.dir / "huge"
     command = as_nobody(t, "unshare", "--mount", "--propagation", "private", "sh", "-c",
                         f'mount -t hugetlbfs -o mode=0755 none {mount} && exec "$@"', "sh")
