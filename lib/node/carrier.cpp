@@ -190,7 +190,20 @@ void Carrier::forget(StreamId id) {
   forgotten_.insert(id);
 }
 
-// Streams that ended or were superseded, once nothing moves in them any more.
+// Ended by its origin's word, or fallen silent while a later incarnation speaks. Which was learned
+// first says nothing: a neighbour may come back with an old one.
+bool Carrier::is_over(const Carried& carried) const {
+  const stream::ReceiverStatus& status = carried.receiver->status();
+  if (status.is_ended || !status.is_stale) return status.is_ended;
+  return std::any_of(carried_.begin(), carried_.end(), [&](const auto& entry) {
+    const Carried& other = *entry.second;
+    const stream::ReceiverStatus& its = other.receiver->status();
+    return other.resource == carried.resource && its.anchored && !its.is_ended && !its.is_stale &&
+           other.stream->descriptor.origin == carried.stream->descriptor.origin;
+  });
+}
+
+// Streams that are over, once nothing moves in them any more.
 void Carrier::forget_quiet(TimeNs now_ns) {
   std::vector<StreamId> gone;
   for (auto& [id, carried] : carried_) {
@@ -199,8 +212,8 @@ void Carrier::forget_quiet(TimeNs now_ns) {
       carried->quiet_seq = seen;
       carried->quiet_since_ns = now_ns;
     }
-    const bool is_over = carried->receiver->status().is_ended || carried->is_superseded;
-    if (is_over && !carried->origin && now_ns - carried->quiet_since_ns > forget_after_ns) {
+    if (!carried->origin && now_ns - carried->quiet_since_ns > forget_after_ns &&
+        is_over(*carried)) {
       gone.push_back(id);
     }
   }
@@ -312,10 +325,14 @@ Result<cli::StreamInfo> Carrier::info(std::string_view name) const {
   info.object_bytes_max = found->second->config.object_bytes_max;
   info.can_publish = found->second->own.value != 0;
   info.stream = found->second->own;
+  if (info.can_publish) return info;
+  TimeNs newest_ns = 0;
   for (const auto& [id, carried] : carried_) {
-    if (info.stream.value == 0 && carried->resource == name && !carried->is_superseded) {
-      info.stream = id;
-    }
+    if (carried->resource != name || is_over(*carried)) continue;
+    const TimeNs heard_ns = carried->receiver->status().newest_statement_ns;
+    if (info.stream.value != 0 && heard_ns <= newest_ns) continue;
+    newest_ns = heard_ns;
+    info.stream = id;
   }
   return info;
 }

@@ -55,7 +55,6 @@ struct Carried {
     bool is_final() const { return is_refused && !may_change; }
   };
   std::map<uint32_t, Neighbour> neighbours;
-  bool is_superseded = false;  // its origin has started a newer incarnation
   Seq quiet_seq = 0;           // highest seq when it last moved
   TimeNs quiet_since_ns = 0;
 };
@@ -133,6 +132,7 @@ class Carrier final : public PeerListener {
   void send(StreamId stream, repair::RepairOutput& out);
   Carried* find(StreamId id, uint32_t peer);
   size_t memory_bytes() const;
+  bool is_over(const Carried& carried) const;
 
   CarrierConfig config_;
   Plane& plane_;

@@ -217,12 +217,6 @@ void Carrier::on_descriptor(uint32_t peer, const Bytes& encoded, TimeNs now_ns) 
     peering_->send(peer, wire::RefuseStream{id, wire::StreamRefusal::capacity, 0});
     return;
   }
-  for (auto& [other_id, other] : carried_) {
-    if (other_id != id && other->resource == (*carried)->resource &&
-        other->stream->descriptor.origin == checked->descriptor.origin) {
-      other->is_superseded = true;
-    }
-  }
   log_(fmt::format("stream {} {}: learned from peer {}", (*carried)->resource, id.hex(),
                    peering_->name(peer)));
   Carried::Neighbour& neighbour = (*carried)->neighbours[peer];
