@@ -10,9 +10,11 @@ from harness import Failure
 class Subscriber:
     """chaincastctl subscribe: what it was handed, in order."""
 
-    def __init__(self, node, stream, label=""):
+    def __init__(self, node, stream):
         self.node = node
-        self.name = f"{node.name}-reads-{stream}{label}"
+        # No two share a log, or the word of one is taken for the other's.
+        taken = len(list(node.scenario.dir.glob(f"{node.name}-reads-{stream}-*.events")))
+        self.name = f"{node.name}-reads-{stream}-{taken + 1}"
         self.bytes_file = node.scenario.dir / f"{self.name}.bytes"
         self.events_file = node.scenario.dir / f"{self.name}.events"
         sink = open(self.events_file, "wb")

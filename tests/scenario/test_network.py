@@ -133,7 +133,7 @@ def all_receive(t, lab, name, seed, nodes):
     """A new file reaches these nodes whole, once what was under way has arrived."""
     until(lambda: is_quiet(lab, nodes), 40, "what was published before to be delivered")
     file = content(t, name, 300_000, seed)
-    readers = [Subscriber(node, "s", f"-{name}") for node in nodes]
+    readers = [Subscriber(node, "s") for node in nodes]
     publish_file(lab.nodes[0], "s", file)
     for reader in readers:
         reader.wait_bytes(300_000)
@@ -211,7 +211,7 @@ def test_receiver_killed_and_restarted_in_mid_stream(t):
     mid_stream(reader, 2_000_000)
     receiver.kill()
     receiver.start()
-    again = Subscriber(receiver, "s", "-again")
+    again = Subscriber(receiver, "s")
     until(lambda: again.received_bytes() > 200_000, 30, "the rest of the stream",
           [again.process])
     assert receiver.stream("s")["anchor"] != "none", receiver.stream("s")
@@ -269,7 +269,7 @@ def test_no_sequence_number_is_used_twice(t):
     lab.wait_for_links()
     for turn in range(2):
         data = {name: content(t, f"{name}{turn}", 300_000, turn) for name in lab.streams}
-        readers = {name: [Subscriber(node, name, f"-{turn}") for node in lab.nodes[1:]]
+        readers = {name: [Subscriber(node, name) for node in lab.nodes[1:]]
                    for name in lab.streams}
         for name in lab.streams:
             publish_file(lab.nodes[0], name, data[name])

@@ -79,7 +79,7 @@ class Chain:
         """n2 gets what n0 publishes, and the counters of both ends of each link agree."""
         tail = self.nodes[-1]
         until(lambda: tail.stream("s"), 60, "the stream to be known at the tail", [tail.process])
-        reader = Subscriber(tail, "s", f"-{name}")
+        reader = Subscriber(tail, "s")
         data = content(self.t, name, size)
         publish_file(self.nodes[0], "s", data)
         reader.wait_bytes(size, 60)

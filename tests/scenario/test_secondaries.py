@@ -65,7 +65,7 @@ class Dumpcap:
 def relays(t, lab, name, seed):
     """n1 is handed what n0 publishes."""
     origin, other = lab.nodes
-    reader = Subscriber(other, "s", f"-{name}")
+    reader = Subscriber(other, "s")
     data = content(t, name, BYTES, seed)
     publish_file(origin, "s", data)
     reader.wait_bytes(BYTES)

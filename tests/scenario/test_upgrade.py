@@ -5,6 +5,7 @@ import os
 import random
 from pathlib import Path
 
+import shows
 from harness import PROGRAMS, ROOT, Skip, limits, must, needs, output_of
 from lab import Lab, publish_file
 from subscriber import Subscriber
@@ -70,6 +71,13 @@ def publish_and_compare(t, lab, origins, label):
         assert reader.stop() == files[stream].read_bytes(), f"{label}: {node}: {stream} differs"
 
 
+def delivered_bytes(node, stream):
+    """Of all incarnations that the node carries."""
+    return sum(shows.pick(row, "delivered_bytes", 0)
+               for row in shows.rows(node.control("show", "streams"), "streams")
+               if shows.pick(row, "name") == stream)
+
+
 @needs("programs")
 @limits(seconds=1100, alone=True)  # perhaps a build: it would slow the others down
 def test_a_network_of_two_releases(t):
@@ -86,13 +94,21 @@ def test_a_network_of_two_releases(t):
     lab.start()
     lab.wait_for_links(60)
     publish_and_compare(t, lab, origins, "mixed")
-    for node in (lab.nodes[0], lab.nodes[2]):
+    restarted = (lab.nodes[0], lab.nodes[2])
+    for node in restarted:
         saved = node.dir / "saved.toml"
         node.control("save", str(saved))
         assert node.stop(30) == 0
         node.config_path, node.programs = saved, PROGRAMS
         node.start()
     lab.wait_for_links(60)
+    # What the network still holds is delivered again where it is new: not to a reader who is to
+    # see the next file alone.
+    for node in restarted:
+        for stream, origin in origins.items():
+            if lab.nodes[origin] is not node:
+                t.until(lambda: delivered_bytes(node, stream) >= OBJECT_BYTES, 60,
+                        f"{node.name}: {stream} to be restored", [node.process])
     publish_and_compare(t, lab, origins, "upgraded")
     for node in lab.nodes:
         assert os.path.samefile(f"/proc/{node.process.pid}/exe", PROGRAMS["chaincast"]), node.name
