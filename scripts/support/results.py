@@ -14,11 +14,13 @@ class Results:
     passed: int = 0
     failures: list = field(default_factory=list)  # (name, reason)
     skips: list = field(default_factory=list)  # (name, reason)
+    unsteady: list = field(default_factory=list)  # (name, reason): failed, and passed by itself
 
     def add(self, other):
         self.passed += other.passed
         self.failures += other.failures
         self.skips += other.skips
+        self.unsteady += other.unsteady
 
     def closing_line(self):
         line = f"{self.passed} passed, {len(self.failures)} failed"
@@ -68,16 +70,17 @@ def from_gtest_output(text, prefix):
 
 def from_closing_line(text, prefix):
     """Counts of a program that follows our own convention, or None if it does not: lines
-    `FAIL name: reason` and `SKIP name: reason`, and the closing line as the last one."""
+    `FAIL name: reason`, `SKIP` and `UNSTEADY` alike, and the closing line as the last one."""
     lines = text.strip().splitlines()
     closing = CLOSING.match(lines[-1]) if lines else None
     if not closing:
         return None
     results = Results(passed=int(closing[1]))
     for line in lines[:-1]:
-        entry = re.match(r"^(FAIL|SKIP) (\S+?):? (.*)$", line)
+        entry = re.match(r"^(FAIL|SKIP|UNSTEADY) (\S+?):? (.*)$", line)
         if entry:
-            where = results.failures if entry[1] == "FAIL" else results.skips
+            where = {"FAIL": results.failures, "SKIP": results.skips,
+                     "UNSTEADY": results.unsteady}[entry[1]]
             where.append((prefix + entry[2], entry[3]))
     counted = (len(results.failures), len(results.skips))
     claimed = (int(closing[2]), int(closing[3] or 0))

@@ -30,6 +30,7 @@ PROGRAM_SUITES = {
     "scenario": "real processes on loopback and in namespaces",
     "mutants": "planted defects, each of which a named test must catch",
 }
+SCENARIOS_AGAIN = 3  # that may fail once, where every test need not run
 ALL = ["unit", "mutants", "sim", "scenario", "asan", "race", "fuzz"]
 
 
@@ -92,6 +93,8 @@ def run_program_suite(name, options, environment):
     if not build("release"):
         return one_failure("release:build", "does not compile")
     command = [str(program)]
+    if name == "scenario" and not options.require_all:
+        command += ["--again", str(SCENARIOS_AGAIN)]
     if options.filter:
         command += ["--filter", options.filter]
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
@@ -149,6 +152,10 @@ def main(arguments):
     if total.skips:
         print("skipped:")
         for name, reason in total.skips:
+            print(f"  {name}: {reason}")
+    if total.unsteady:
+        print("unsteady (failed, and passed when run again by itself):")
+        for name, reason in total.unsteady:
             print(f"  {name}: {reason}")
     if total.failures:
         print("failed:")

@@ -38,6 +38,12 @@ def test_bad(t):
     shell.wait(5)
     assert 1 == 2, "one is not two"
 
+def test_moody(t):
+    marker = os.environ["PID_FILE"] + ".moody"
+    if not os.path.exists(marker):
+        open(marker, "w").close()
+        raise Failure("not yet")
+
 @needs("hopeless")
 def test_skipped(t):
     raise AssertionError("must not run")
@@ -101,6 +107,18 @@ class Runner(unittest.TestCase):
     def test_good_run(self):
         done = self.runner("--filter", "good")
         self.assertEqual((done.returncode, done.stdout.splitlines()[-1]), (0, "1 passed, 0 failed"))
+
+    def test_what_failed_runs_again_by_itself(self):
+        done = self.runner("--filter", "moody|bad", "--again", "2")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("UNSTEADY test_x.test_moody: Failure: not yet", done.stdout)
+        self.assertEqual(done.stdout.count("FAIL test_x.test_bad: AssertionError"), 1)
+        self.assertEqual(done.stdout.splitlines()[-1], "1 passed, 1 failed")
+
+    def test_too_many_failures_are_failures(self):
+        done = self.runner("--filter", "moody|bad", "--again", "1")
+        self.assertIn("FAIL test_x.test_moody: Failure: not yet", done.stdout)
+        self.assertEqual(done.stdout.splitlines()[-1], "0 passed, 2 failed")
 
     def test_list(self):
         self.assertEqual(self.runner("--list", "--filter", "bad").stdout, "test_x.test_bad\n")
