@@ -109,12 +109,30 @@ Result<SecretFile> load_secret(const std::string& path) {
   return out;
 }
 
+Result<std::string> load_token(const std::string& path) {
+  constexpr size_t characters_min = 16;
+  Result<std::string> line = read_private_line(path);
+  if (!line.ok()) return line;
+  const bool is_visible =
+      std::all_of(line->begin(), line->end(), [](char c) { return c > ' ' && c < 0x7f; });
+  if (line->size() >= characters_min && is_visible) return line;
+  wipe(*line);
+  return error(ErrorCode::invalid,
+               fmt::format("{}: not a token; its one line must have {} visible characters or more "
+                           "and no blank, as `chaincast keygen token` writes it",
+                           path, characters_min));
+}
+
 Status create_identity(const crypto::Toolbox& toolbox, const std::string& path) {
   return write_line(path, key_prefix, fresh(toolbox));
 }
 
 Status create_secret(const crypto::Toolbox& toolbox, const std::string& path) {
   return write_line(path, full_prefix, fresh(toolbox));
+}
+
+Status create_token(const crypto::Toolbox& toolbox, const std::string& path) {
+  return write_line(path, "", fresh(toolbox));
 }
 
 Status export_relay_secret(const crypto::Toolbox& toolbox, const std::string& from,

@@ -187,5 +187,20 @@ TEST_F(IdentityTest, ASecretIsNoKeyAndTheMessageSaysSo) {
   EXPECT_THAT(identity.error().message, HasSubstr("not a key file but a secret file"));
 }
 
+TEST_F(IdentityTest, TokensAreOneVisibleWord) {
+  ASSERT_TRUE(create_token(*toolbox_, path("token")).ok());
+  const auto made = load_token(path("token"));
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  EXPECT_EQ(*made + "\n", content(path("token")));
+  EXPECT_THAT(*made, testing::MatchesRegex("[0-9a-f]+"));
+  EXPECT_EQ(*load_token(write("own", "0123456789abcdef")), "0123456789abcdef");
+  for (const std::string bad : {"", "short", "0123456789 abcdef", "0123456789\tabcdef"}) {
+    const auto refused = load_token(write("bad", bad));
+    ASSERT_FALSE(refused.ok()) << bad;
+    EXPECT_THAT(refused.error().message, HasSubstr("keygen token"));
+  }
+  EXPECT_FALSE(load_token(write("open", "0123456789abcdef", 0640)).ok());
+}
+
 }  // namespace
 }  // namespace chaincast::identity
