@@ -39,7 +39,7 @@ int serve(node::Node& node, const Options& options, const base::ThreadStarter& t
   auto signals = console::Signals::open([&node] { node.request_stop(); },
                                         [&node, &logger] { reload(node, logger); });
   if (!signals) return fail(signals.error());
-  auto observers = open_observers(node);
+  auto observers = open_observers(node, threads);
   if (!observers) return fail(observers.error());
   node.attach(**server);
   node.attach(**signals);

@@ -3,10 +3,10 @@
 
 #include <fmt/format.h>
 
-#include <array>
-
 #include "console/http/server.hpp"
+#include "console/rest/server.hpp"
 #include "console/telemetry/telemetry.hpp"
+#include "identity/identity.hpp"
 #include "node/metrics_page.hpp"
 #include "port/port.hpp"
 
@@ -16,14 +16,6 @@ namespace {
 
 using Runner = console::Telemetry::Runner;
 
-bool is_loopback(const Endpoint& endpoint) {
-  const auto& a = endpoint.address;
-  if (!endpoint.is_ipv6) return a[0] == 127;
-  std::array<uint8_t, 16> one{};
-  one[15] = 1;
-  return a == one;
-}
-
 Result<std::unique_ptr<cli::Console>> serve_metrics(node::Node& node, const Endpoint& address,
                                                     const Runner& run) {
   auto server = console::HttpServer::listen({.address = address},
@@ -31,9 +23,30 @@ Result<std::unique_ptr<cli::Console>> serve_metrics(node::Node& node, const Endp
                                               [run] { return node::metrics_page(run); }}});
   if (!server) return server.error();
   const std::string url = fmt::format("http://{}/metrics", port::to_text((*server)->address()));
-  node.log().info(is_loopback(address)
+  node.log().info(port::is_loopback(address)
                       ? "metrics: " + url
                       : "metrics: " + url + ", to whoever reaches it: nobody is authenticated");
+  return std::unique_ptr<cli::Console>(std::move(server).value());
+}
+
+Result<std::unique_ptr<cli::Console>> serve_rest(node::Node& node, const node::RestConfig& config,
+                                                 const base::ThreadStarter& threads) {
+  std::string token;
+  if (!config.token_file.empty()) {
+    auto loaded = identity::load_token(config.token_file);
+    if (!loaded) return loaded.error();
+    token = std::move(loaded).value();
+  }
+  console::RestOptions options;
+  options.address = *config.address;
+  if (port::is_loopback(options.address)) {
+    options.hosts = {"localhost", "127.0.0.1", port::address_text(options.address), "[::1]"};
+  }
+  auto server = console::RestServer::listen(options, rest::Api(node.table(), node, token), threads);
+  if (!server) return server.error();
+  node.log().info(fmt::format("rest: http://{}/v1/openapi.json{}",
+                              port::to_text((*server)->address()),
+                              token.empty() ? "" : ", writes need the token"));
   return std::unique_ptr<cli::Console>(std::move(server).value());
 }
 
@@ -58,13 +71,19 @@ std::vector<console::TelemetryCommand> telemetry_commands() {
 
 }  // namespace
 
-Result<std::vector<std::unique_ptr<cli::Console>>> open_observers(node::Node& node) {
+Result<std::vector<std::unique_ptr<cli::Console>>> open_observers(
+    node::Node& node, const base::ThreadStarter& threads) {
   std::vector<std::unique_ptr<cli::Console>> out;
   const Runner run = [&node](std::string_view line) { return node.run(line); };
   if (const std::optional<Endpoint>& address = node.config().metrics.address; address) {
     auto metrics = serve_metrics(node, *address, run);
     if (!metrics) return metrics.error();
     out.push_back(std::move(metrics).value());
+  }
+  if (node.config().rest.address) {
+    auto rest = serve_rest(node, node.config().rest, threads);
+    if (!rest) return rest.error();
+    out.push_back(std::move(rest).value());
   }
   auto telemetry = console::Telemetry::open(telemetry_commands(), run);
   if (telemetry) {

@@ -50,8 +50,10 @@ void declare(CLI::App& app, Options& options) {
   app.add_flag("--version", options.show_version, "print the version");
   CLI::App* keygen = app.add_subcommand(
       "keygen",
-      "make a node key: FILE; a secret: secret FILE; a relay secret: relay-secret FROM TO");
-  keygen->add_option("arguments", options.keygen, "[secret|relay-secret FROM] FILE")->required();
+      "make a node key: FILE; a secret: secret FILE; a relay secret: relay-secret FROM TO; a token "
+      "of the REST interface: token FILE");
+  keygen->add_option("arguments", options.keygen, "[secret|token|relay-secret FROM] FILE")
+      ->required();
 }
 
 std::string program_manual() {
@@ -64,6 +66,7 @@ std::string program_manual() {
           "chaincast [EAL options --] --config FILE [options]\n"
           "chaincast keygen FILE\n"
           "chaincast keygen secret FILE\n"
+          "chaincast keygen token FILE\n"
           "chaincast keygen relay-secret FROM TO")
       .section("description")
       .paragraph(
@@ -76,6 +79,7 @@ std::string program_manual() {
   page.section("keygen")
       .item("FILE", "makes an identity (Ed25519), prints the node's id and public key")
       .item("secret FILE", "makes the secret of a link or of a stream")
+      .item("token FILE", "makes the token that clients of the REST interface show")
       .item("relay-secret FROM TO",
             "what a node needs of a stream's secret to relay it without reading it");
   page.section("signals")
@@ -152,13 +156,18 @@ int run_keygen(const std::vector<std::string>& arguments) {
     const Status made = identity::create_secret(*toolbox, arguments[1]);
     return made ? 0 : failed(made.error());
   }
+  if (arguments.size() == 2 && arguments[0] == "token") {
+    const Status made = identity::create_token(*toolbox, arguments[1]);
+    return made ? 0 : failed(made.error());
+  }
   if (arguments.size() == 3 && arguments[0] == "relay-secret") {
     const Status made = identity::export_relay_secret(*toolbox, arguments[1], arguments[2]);
     return made ? 0 : failed(made.error());
   }
   if (arguments.size() != 1) {
     std::fprintf(stderr,
-                 "chaincast: keygen: expected FILE, `secret FILE` or `relay-secret FROM TO`\n");
+                 "chaincast: keygen: expected FILE, `secret FILE`, `token FILE` or `relay-secret "
+                 "FROM TO`\n");
     return 2;
   }
   if (const Status made = identity::create_identity(*toolbox, arguments[0]); !made) {

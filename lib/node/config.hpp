@@ -128,6 +128,12 @@ struct MetricsConfig {
   std::optional<Endpoint> address;  // of the HTTP server; none unless set
 };
 
+// The commands over HTTP (docs/rest.md).
+struct RestConfig {
+  std::optional<Endpoint> address;  // none unless set
+  std::string token_file;           // empty: whoever reaches a loopback address may write
+};
+
 struct Config {
   std::string file;  // where it came from; not part of show, save or comparison
   NodeConfig node;
@@ -136,6 +142,7 @@ struct Config {
   std::vector<StreamConfig> streams;
   repair::RepairConfig repair;
   MetricsConfig metrics;
+  RestConfig rest;
 };
 
 // Reads and parses a file; relative paths in it are relative to its directory. Errors: `io` naming

@@ -27,6 +27,7 @@ class Checker {
     if (config_.repair.retry_max_ns < config_.repair.retry_min_ns) {
       add("repair", 0, "retry_max_ms", "is less than retry_min_ms; raise it");
     }
+    check_rest();
     check_names("port", config_.ports);
     check_names("peer", config_.peers);
     check_names("stream", config_.streams);
@@ -92,6 +93,16 @@ class Checker {
         add("node", 0, "worker_cpus",
             fmt::format("cpu {} is listed twice; give each worker its own", cpus[i]));
       }
+    }
+  }
+
+  void check_rest() {
+    const RestConfig& rest = config_.rest;
+    if (rest.address && !port::is_loopback(*rest.address) && rest.token_file.empty()) {
+      add("rest", 0, "address",
+          fmt::format("{} is not a loopback address: whoever reaches it could command the node; "
+                      "set token to a file that `chaincast keygen token` made",
+                      port::to_text(*rest.address)));
     }
   }
 

@@ -382,4 +382,16 @@ void visit(FieldVisitor& visitor, MetricsConfig& metrics) {
                 metrics.address);
 }
 
+void visit(FieldVisitor& visitor, RestConfig& rest) {
+  take_endpoint(visitor,
+                Key{"address",
+                    "ip:port that serves the commands over HTTP, e.g. 127.0.0.1:8080; unset: "
+                    "nothing is served"},
+                rest.address);
+  visitor.path(Key{"token",
+                   "file of the token that writes have to show; needed where the address "
+                   "is not a loopback one"},
+               rest.token_file);
+}
+
 }  // namespace chaincast::node

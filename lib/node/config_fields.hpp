@@ -88,6 +88,7 @@ void visit(FieldVisitor& visitor, PeerConfig& peer);
 void visit(FieldVisitor& visitor, StreamConfig& stream);
 void visit(FieldVisitor& visitor, repair::RepairConfig& repair);
 void visit(FieldVisitor& visitor, MetricsConfig& metrics);
+void visit(FieldVisitor& visitor, RestConfig& rest);
 
 // A key as documents have it.
 struct KeyText {

@@ -331,6 +331,7 @@ class Parser {
     read_all(root, "stream", config_.streams, streams_max);
     read_one(root, "repair", config_.repair, false);
     read_one(root, "metrics", config_.metrics, false);
+    read_one(root, "rest", config_.rest, false);
     // Relations only make sense between values that were understood.
     if (!problems_.empty()) return problems_.error();
     if (config_.node.socket.empty()) {
@@ -361,8 +362,8 @@ class Parser {
   }
 
   void refuse_unknown(const toml::table& root) {
-    const std::vector<std::string> known = {"version", "node",   "port",   "peer",
-                                            "stream",  "repair", "metrics"};
+    const std::vector<std::string> known = {"version", "node",   "port",    "peer",
+                                            "stream",  "repair", "metrics", "rest"};
     for (const auto& [name, node] : root) {
       const std::string text(name.str());
       if (std::find(known.begin(), known.end(), text) != known.end()) continue;

@@ -81,7 +81,8 @@ Json config_schema() {
                          {"peers", schema::list(schema::object(fields_of<PeerConfig>()))},
                          {"streams", schema::list(schema::object(stream))},
                          {"repair", schema::object(fields_of<repair::RepairConfig>())},
-                         {"metrics", schema::object(fields_of<MetricsConfig>())}});
+                         {"metrics", schema::object(fields_of<MetricsConfig>())},
+                         {"rest", schema::object(fields_of<RestConfig>())}});
 }
 
 }  // namespace chaincast::node

@@ -218,6 +218,7 @@ void write_all(Writer& writer, const Config& config) {
   for (const StreamConfig& stream : config.streams) write(writer, "[[stream]]", stream);
   write(writer, "[repair]", config.repair);
   write(writer, "[metrics]", config.metrics);
+  write(writer, "[rest]", config.rest);
 }
 
 template <typename Section>
@@ -245,6 +246,7 @@ ops::Json to_json(const Config& config) {
   }
   out["repair"] = json_of(config.repair);
   out["metrics"] = json_of(config.metrics);
+  out["rest"] = json_of(config.rest);
   return out;
 }
 
@@ -289,7 +291,8 @@ std::vector<SectionText> describe_sections() {
           describe_section<PeerConfig>("[[peer]]"),
           describe_section<StreamConfig>("[[stream]]"),
           describe_section<repair::RepairConfig>("[repair]"),
-          describe_section<MetricsConfig>("[metrics]")};
+          describe_section<MetricsConfig>("[metrics]"),
+          describe_section<RestConfig>("[rest]")};
 }
 
 std::string config_reference_markdown() {

@@ -17,6 +17,7 @@ const char* about_section(const std::string& header) {
   if (header == "[[port]]") return "A way onto the network; once for each.";
   if (header == "[[peer]]") return "A neighbour; once for each.";
   if (header == "[[stream]]") return "A stream that is carried here; once for each.";
+  if (header == "[rest]") return "The commands over HTTP. Once, or left out.";
   if (header == "[metrics]") return "Where OpenMetrics are served. Once, or left out.";
   return "How missing frames are asked for. Once, or left out.";
 }

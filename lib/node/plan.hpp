@@ -20,7 +20,7 @@ enum class Effect : uint8_t {
 };
 
 struct Change {
-  std::string kind;  // "node", "repair", "metrics", "port", "peer", "stream"
+  std::string kind;  // "node", "repair", "metrics", "rest", "port", "peer", "stream"
   std::string name;  // of the port, peer or stream; of the key for "node"
   Effect effect = Effect::unchanged;
   std::string detail;  // "rate: unlimited -> 10Mbit, queue: 1024 -> 64"

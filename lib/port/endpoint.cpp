@@ -48,6 +48,13 @@ std::string address_text(const Endpoint& endpoint) {
   return text;
 }
 
+bool is_loopback(const Endpoint& endpoint) {
+  if (!endpoint.is_ipv6) return endpoint.address[0] == 127;
+  Endpoint one{{}, 0, true};
+  one.address[15] = 1;
+  return endpoint.address == one.address;
+}
+
 std::string to_text(const Endpoint& endpoint) {
   return endpoint.is_ipv6 ? fmt::format("[{}]:{}", address_text(endpoint), endpoint.port)
                           : fmt::format("{}:{}", address_text(endpoint), endpoint.port);

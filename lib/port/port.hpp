@@ -142,6 +142,7 @@ class Port {
 // Text form of an endpoint: "192.0.2.1:7000", "[2001:db8::1]:7000". Parsing takes exactly these
 // (any valid spelling of the address, port 0..65535 in decimal); scoped addresses are refused.
 std::string to_text(const Endpoint& endpoint);
+bool is_loopback(const Endpoint& endpoint);
 Result<Endpoint> parse_endpoint(const std::string& text);
 // The address alone: "192.0.2.1", "2001:db8::1". Parsing leaves the port 0.
 std::string address_text(const Endpoint& endpoint);

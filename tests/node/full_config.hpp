@@ -93,6 +93,9 @@ nacks_per_tick_max = 6
 outstanding_max = 7
 [metrics]
 address = "127.0.0.1:9100"
+[rest]
+address = "127.0.0.1:8080"
+token = "/etc/chaincast/rest.token"
 )";
 
 }  // namespace chaincast::node

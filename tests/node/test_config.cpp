@@ -316,8 +316,10 @@ TEST(Config, EveryKeyIsReadAndShown) {
     EXPECT_NE(item.value(), defaults["node"][item.key()]) << item.key();
   for (const auto& item : shown["repair"].items())
     EXPECT_NE(item.value(), defaults["repair"][item.key()]) << item.key();
-  for (const auto& item : shown["metrics"].items())
-    EXPECT_NE(item.value(), defaults["metrics"][item.key()]) << item.key();
+  for (const std::string section : {"metrics", "rest"}) {
+    for (const auto& item : shown[section].items())
+      EXPECT_NE(item.value(), defaults[section][item.key()]) << item.key();
+  }
   for (const auto& item : shown["streams"][0].items())
     EXPECT_NE(item.value(), defaults["streams"][0][item.key()]) << item.key();
   EXPECT_EQ(shown["ports"][0]["link"]["rate"], "10Mbit");
