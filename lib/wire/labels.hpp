@@ -13,6 +13,8 @@ namespace chaincast::wire {
 // Signed.
 inline constexpr std::string_view label_descriptor = "chaincast1 descriptor";
 inline constexpr std::string_view label_statement = "chaincast1 statement";
+inline constexpr std::string_view label_node = "chaincast1 node";
+inline constexpr std::string_view label_suspicion = "chaincast1 suspicion";
 
 // HKDF-Expand info (RFC 5869), unless noted.
 inline constexpr std::string_view label_authenticate = "chaincast1 A";  // configured secret -> A
@@ -24,8 +26,9 @@ inline constexpr std::string_view label_link = "chaincast1 link";       // sessi
 inline constexpr std::string_view label_control = "chaincast1 ctl";     // session -> K_ctl
 inline constexpr std::string_view salt_hello = "chaincast1";            // HKDF-Extract salt
 
-inline constexpr std::array<std::string_view, 9> labels = {
-    label_descriptor, label_statement, label_authenticate, label_encrypt, label_mac,
-    label_enc,        label_hello,     label_link,         label_control};
+inline constexpr std::array<std::string_view, 11> labels = {
+    label_descriptor,   label_statement, label_node,   label_suspicion,
+    label_authenticate, label_encrypt,   label_mac,    label_enc,
+    label_hello,        label_link,      label_control};
 
 }  // namespace chaincast::wire
