@@ -103,7 +103,8 @@ VENDORS = [
     (r"^toml\+\+/", ("lib/node", "tests", "apps"), "configuration is read in node"),
     (r"^systemd/", ("drivers/console",), "the service manager belongs in drivers/console"),
     (r"^histedit|^readline/", ("drivers/console",), "the terminal belongs in drivers/console"),
-    (r"^(zlib|bzlib)\.h$", ("lib/route", "tests", "apps"), "compression belongs in route"),
+    (r"^(zlib|bzlib)\.h$", ("lib/route", "lib/graph", "tests", "apps"),
+     "compression belongs in route and graph"),
     (r"^spdlog/", ("lib/node", "drivers", "apps", "tests", "perf"), "logging belongs in node"),
 ]
 

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/random.hpp"
+#include "graph/analysis.hpp"
+#include "graph/message.hpp"
+#include "graph/view.hpp"
+
+// One node's part in membership (docs/graph.md): its links, its view of the graph, news of changes,
+// anti-entropy, failure detection, and the choice of peers. A pure machine: (message or timer, now)
+// -> messages. Owner: the control thread. Cost: a change costs each node about a microsecond and
+// one message per link; silence costs a ping per link and second.
+//
+// Memory beside the view: links_hard_max links, probes_max probes, news of one interval, and lists
+// bounded by `remembered_max`.
+namespace chaincast::graph {
+
+struct MemberConfig {
+  unsigned links_target = 8;     // a node asks for links while it has fewer
+  unsigned links_max = 12;       // and accepts up to so many,
+  unsigned links_hard_max = 48;  // or so many where connectivity hangs on it
+  unsigned inside_target = 3;    // of them in each subnetwork, as far as it has members
+  unsigned random_min = 2;       // of them picked at random
+  unsigned sample = 128;         // nodes looked at for one near link
+  unsigned probes_max = 24;      // and of these, nodes whose round trip is measured
+  TimeNs ping_interval_ns = ns_per_s;
+  TimeNs detection_ns = 4 * ns_per_s;  // silence of a link partner until it is accused
+  TimeNs news_interval_ns = 200 * ns_per_ms;
+  TimeNs record_interval_ns = 500 * ns_per_ms;  // a node's own record changes at most so often
+  TimeNs sync_interval_ns = 5 * ns_per_s;
+  TimeNs peering_interval_ns = ns_per_s;  // between looks at one's links; doubles while all is well
+  TimeNs peering_idle_ns = 16 * ns_per_s;
+  TimeNs probe_wait_ns = ns_per_s;  // for round trips, with a session to be made first
+  TimeNs attach_wait_ns = 2 * ns_per_s;
+  TimeNs settled_ns = 15 * ns_per_s;  // a link older than this may be replaced by a nearer one
+  TimeNs better_interval_ns = 8 * ns_per_s;  // between such searches; grows by an eighth
+  TimeNs better_interval_max_ns = 600 * ns_per_s;
+  uint32_t better_by_us = 5000;            // and by a fifth: what a nearer one has to gain
+  TimeNs refused_for_ns = 10 * ns_per_s;   // one that refused is left alone so long
+  TimeNs lost_interval_ns = 5 * ns_per_s;  // between attempts to reach one that was lost
+  TimeNs forget_ns = 3600 * ns_per_s;      // until a dead node is forgotten
+  size_t nodes_max = 250'000;
+  size_t remembered_max = 1024;
+};
+
+// Who this node is. `guests`: whom it admits to its private subnetworks.
+struct Self {
+  std::vector<Endpoint> addresses;
+  uint8_t roles = 0;
+  std::vector<wire::Subscription> resources;  // ascending
+  uint64_t first_counter = 1;                 // above any that it used before
+  std::map<wire::ResourceId, std::set<NodeId>> guests;
+};
+
+// The other end of a session: its key's id, as the transport authenticated it, and where it is.
+struct Peer {
+  NodeId id;
+  Endpoint address;
+};
+
+struct Output {
+  struct Send {
+    Peer to;  // `id` is zeros where only the address is known
+    MessagePtr message;
+  };
+  enum class Change : uint8_t { up, down };
+  struct LinkChange {
+    NodeId peer;
+    Change change = Change::up;
+  };
+  std::vector<Send> sends;
+  std::vector<LinkChange> changes;
+};
+
+struct MemberCounters {
+  uint64_t facts_received = 0, facts_changed = 0, facts_known = 0, facts_stale = 0;
+  uint64_t facts_of_unknown = 0, facts_over_limit = 0;
+  uint64_t records_published = 0, refutations = 0, accusations = 0, deaths_seen = 0;
+  uint64_t links_up = 0, links_down = 0, attaches_sent = 0, refused = 0, refusals_sent = 0;
+  uint64_t syncs = 0, probes = 0, ignored = 0;
+};
+
+struct LinkStatus {
+  NodeId peer;
+  Endpoint address;
+  uint32_t rtt_us = 0;
+  bool is_random = false;
+  bool is_suspected = false;
+};
+
+class Member {
+ public:
+  // The referenced objects outlive the member.
+  Member(const MemberConfig& config, Self self, Store& store, Analyst& analyst,
+         const Authority& authority, const crypto::Signer& signer, uint64_t seed);
+
+  // Publishes the first record. Nothing is sent before.
+  void start(TimeNs now_ns);
+  void on_message(const Peer& from, const Message& message, TimeNs now_ns, Output& out);
+  void tick(TimeNs now_ns, Output& out);
+  TimeNs next_timer_ns() const;
+  // Says goodbye: everyone removes this node at once. No output is made afterwards.
+  void leave(TimeNs now_ns, Output& out);
+
+  // Asks for a link, outside the usual choice of peers: for joining.
+  void attach(const Contact& to, const std::optional<wire::ResourceId>& resource, TimeNs now_ns,
+              Output& out);
+  // Takes over a whole graph at joining. It is not passed on: others have it.
+  void adopt(const PartRef& root, TimeNs now_ns);
+  // The link is gone as the transport knows; no need to wait for silence.
+  void on_session_lost(const NodeId& peer, TimeNs now_ns, Output& out);
+
+  const NodeId& id() const { return id_; }
+  const Self& self() const { return self_; }
+  const View& view() const { return view_; }
+  const Digest digest() const { return view_.digest(); }
+  std::vector<LinkStatus> links() const;
+  // A link that was made for this subnetwork; where it is not private, any with one of its members.
+  bool has_link_inside(const wire::ResourceId& resource) const;
+  // Contacts for a newcomer: of the subnetwork, and of others.
+  Redirect redirect(const RedirectRequest& request);
+  const MemberCounters& counters() const { return counters_; }
+  // Bytes that this member holds for itself alone; the shared view is not counted.
+  size_t private_bytes() const;
+
+ private:
+  struct Link {
+    NodeId id;
+    Endpoint address;
+    std::optional<wire::ResourceId> inside;  // the subnetwork that it was asked for
+    uint32_t rtt_us = 0;
+    bool is_random = false;
+    bool is_mine = false;  // this end asked for it, and pings
+    bool is_suspected = false;
+    TimeNs up_ns = 0, heard_ns = 0, pinged_ns = 0, suspected_ns = 0;
+    TimeNs differs_since_ns = 0;  // 0: the graphs were equal
+  };
+  struct Need {
+    enum class Kind : uint8_t { near, random, inside } kind = Kind::near;
+    wire::ResourceId resource;  // inside
+    bool is_urgent = false;
+    bool to_less_than_target = false;  // candidates have fewer links than the target
+    std::vector<NodeId> only;          // if any: one of these
+    std::optional<NodeId> replaces;    // a link partner that is given up for a nearer one,
+    uint32_t replaced_rtt_us = 0;      // and what the new one has to better
+  };
+  struct Attempt {  // at most one at a time, beside attaches for joining
+    Need need;
+    std::vector<Contact> candidates;
+    std::vector<TimeNs> probed_ns;                     // of each: the nonce of its ping
+    std::vector<std::pair<uint32_t, size_t>> answers;  // round trip in us, candidate
+    TimeNs started_ns = 0;
+    bool is_asking = false;
+    Peer asked;
+  };
+  struct Asked {  // an Attach under way
+    NodeId id;
+    std::optional<wire::ResourceId> inside;
+    bool is_random = false;
+    TimeNs since_ns = 0;
+  };
+  struct News {  // a fact to pass on, and the link that it came by
+    RecordRef record;
+    AccusationRef accusation;
+    NodeId from;
+  };
+  struct Accused {
+    NodeId id;
+    uint64_t counter = 0;
+    uint32_t round = 0;
+    size_t excused = 0;
+  };
+  struct Gone {
+    NodeId id;
+    TimeNs at_ns = 0;
+  };
+
+  // member.cpp
+  void take(const Peer& from, const Message& message, TimeNs now_ns, Output& out);
+  void take_facts(const News& fact, TimeNs now_ns);
+  void after_change(const NodeId& subject, TimeNs now_ns);
+  void on_own_entry(TimeNs now_ns);
+  void publish(TimeNs now_ns);
+  void flush_news(Output& out);
+  void touch_record(TimeNs now_ns);
+  Link* link_of(const NodeId& id);
+  void send(const Peer& to, MessagePtr message, Output& out);
+  bool is_own(const wire::ResourceId& resource) const;
+  // links.cpp
+  void on_attach(const Peer& from, const Attach& attach, TimeNs now_ns, Output& out);
+  void on_attached(const Peer& from, const Attached& attached, TimeNs now_ns, Output& out);
+  void on_refused(const Peer& from, const Refused& refused, TimeNs now_ns);
+  void on_ping(const Peer& from, const Ping& ping, TimeNs now_ns, Output& out);
+  void on_pong(const Peer& from, const Pong& pong, TimeNs now_ns, Output& out);
+  std::optional<Refusal> refusal_of(const Peer& from, const Attach& attach);
+  void add_link(const Peer& peer, const Asked& asked, bool is_mine, TimeNs now_ns, Output& out);
+  void drop_link(const NodeId& id, TimeNs now_ns, Output& out);
+  void watch_links(TimeNs now_ns, Output& out);
+  void accuse(const NodeId& id, TimeNs now_ns);
+  void accuse_again(TimeNs now_ns);
+  void drop_dead_links(TimeNs now_ns, Output& out);
+  void probe_lost(TimeNs now_ns, Output& out);
+  // sync.cpp
+  void compare_digest(const Peer& from, const Digest& digest, TimeNs now_ns, Output& out);
+  void on_compare(const Peer& from, const Compare& compare, Output& out);
+  void on_fetch(const Peer& from, const Fetch& fetch, Output& out);
+  void send_entries(const Peer& to, const std::vector<EntryRef>& entries, Output& out);
+  // peering.cpp
+  void look_after_links(TimeNs now_ns, Output& out);
+  std::optional<Need> next_need(TimeNs now_ns);
+  std::optional<Need> inside_need(const wire::ResourceId& resource);
+  std::optional<Need> whole_need(TimeNs now_ns);
+  std::optional<Need> weak_need(const Topology& topology, const Analysis& analysis);
+  std::vector<Contact> candidates_for(const Need& need, TimeNs now_ns);
+  bool is_candidate(const Entry& entry, const Need& need) const;
+  void begin(Need need, std::vector<Contact> candidates, TimeNs now_ns, Output& out);
+  void ask(const Contact& contact, TimeNs now_ns, Output& out);
+  void go_on_with_attempt(TimeNs now_ns, Output& out);
+  void end_attempt(TimeNs next_look_ns);
+  bool on_probe_answer(const Peer& from, uint64_t nonce, TimeNs now_ns, Output& out);
+  std::optional<Need> better_need(TimeNs now_ns);
+  void give_up_replaced(TimeNs now_ns, Output& out);
+  void look_soon(TimeNs now_ns);
+  unsigned links_in(const Entry& entry, const wire::ResourceId& resource) const;
+
+  const MemberConfig config_;
+  Self self_;
+  Analyst& analyst_;
+  const Authority& authority_;
+  const crypto::Signer& signer_;
+  Random random_;
+  NodeId id_;
+  View view_;
+  bool is_started_ = false, has_left_ = false;
+  std::vector<Link> links_;  // ascending by id
+  std::vector<News> news_;
+  TimeNs flush_at_ns_ = time_never;
+  uint64_t counter_ = 0;
+  TimeNs publish_at_ns_ = time_never, published_ns_ = 0;
+  TimeNs synced_ns_ = 0, watch_at_ns_ = time_never;
+  std::optional<Attempt> attempt_;
+  std::vector<Asked> asked_;
+  TimeNs look_at_ns_ = time_never, look_interval_ns_ = 0, short_since_ns_ = 0;
+  TimeNs changed_ns_ = 0, analysed_ns_ = 0;  // the view; when its whole graph was looked at
+  TimeNs lost_link_ns_ = 0;                  // the last time that a link was lost
+  TimeNs better_at_ns_ = 0, better_interval_ns_ = 0;  // the next search for a nearer one
+  std::map<NodeId, TimeNs> refused_until_;
+  std::vector<Accused> accused_;
+  std::deque<Gone> gone_;  // dead, in order of death
+  TimeNs lost_at_ns_ = time_never, accuse_again_ns_ = time_never;
+  bool has_dead_links_ = false;
+  std::map<wire::ResourceId, std::set<NodeId>> members_;  // of own subnetworks, itself included
+  MemberCounters counters_;
+};
+
+}  // namespace chaincast::graph
