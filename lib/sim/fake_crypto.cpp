@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/random.hpp"
 #include "wire/frame.hpp"
 
 namespace chaincast::sim {
@@ -147,7 +148,9 @@ class FakeCrypto final : public crypto::Toolbox {
   std::unique_ptr<crypto::Signer> signer(const Secret& seed) const override {
     return std::make_unique<FakeSigner>(seed);
   }
-  void random_bytes(std::span<uint8_t> out) const override { test::fill_random(random_, out); }
+  void random_bytes(std::span<uint8_t> out) const override {
+    for (uint8_t& byte : out) byte = static_cast<uint8_t>(random_.next());
+  }
   std::unique_ptr<crypto::FrameEngine> reference_engine() const override {
     return std::make_unique<FakeEngine>();
   }

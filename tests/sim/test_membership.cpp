@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <gtest/gtest.h>
+
+#include "sim/health.hpp"
+#include "sim/scenario.hpp"
+
+// Joining, the graph and its repair, by whole networks in virtual time. Sizes are small here;
+// docs/membership.md has the large runs.
+namespace chaincast::sim {
+namespace {
+
+wire::ResourceId resource(uint8_t number) {
+  wire::ResourceId out;
+  out.bytes[0] = number;
+  return out;
+}
+
+// Trackers, then members of some subnetworks, a node every 300 ms.
+struct Net {
+  Net(uint64_t seed, unsigned members, uint8_t subnetworks, bool check_messages = false)
+      : world(config(seed, check_messages), Latencies::generate(24, seed)) {
+    for (unsigned i = 0; i < 3; ++i) start(add({}));
+    for (unsigned i = 0; i < members; ++i) {
+      start(add(resource(static_cast<uint8_t>(1 + i % subnetworks))));
+    }
+  }
+  static MemberWorldConfig config(uint64_t seed, bool check_messages) {
+    MemberWorldConfig out;
+    out.seed = seed;
+    out.check_messages = check_messages;
+    return out;
+  }
+  Index add(std::optional<wire::ResourceId> subnetwork) {
+    Arrival arrival;
+    arrival.place = static_cast<uint32_t>(world.random().below(24));
+    arrival.resource = subnetwork;
+    return world.add(arrival);
+  }
+  void start(Index node) {
+    std::vector<Index> trackers;
+    for (Index i = 0; i < std::min<Index>(node, 3); ++i) trackers.push_back(i);
+    world.start(node, trackers);
+    world.run_for(300 * ns_per_ms);
+  }
+  bool heals(TimeNs within_ns) {
+    return world.run_until_true([&] { return health_of(world).is_healthy(); }, within_ns,
+                                200 * ns_per_ms);
+  }
+  MemberWorld world;
+};
+
+TEST(Membership, EveryoneComesInAndHoldsTheSameGraph) {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    Net net(seed, 40, 3);
+    ASSERT_TRUE(net.heals(30 * ns_per_s)) << "seed " << seed;
+    const Health health = health_of(net.world);
+    EXPECT_EQ(health.joined, 43u);
+    net.world.run_for(120 * ns_per_s);  // nodes look rarely once they lack little
+    EXPECT_GE(health.degree_min, 3u) << "seed " << seed;
+    EXPECT_LE(health.degree_max, graph::MemberConfig().links_hard_max);
+    for (const Index i : net.world.running()) {
+      unsigned at_random = 0;
+      for (const auto& link : net.world.member(i).links()) at_random += link.is_random ? 1u : 0u;
+      EXPECT_GE(at_random, 2u) << "seed " << seed << " node " << i;
+    }
+  }
+}
+
+TEST(Membership, TheMessagesSayAllThatTheMachinesNeed) {
+  Net net(9, 25, 2, true);  // every message goes through its encoding
+  EXPECT_TRUE(net.heals(30 * ns_per_s));
+}
+
+TEST(Membership, SameSeedSameRun) {
+  const auto run = [](uint64_t seed) {
+    Net net(seed, 20, 2);
+    net.world.crash(7);
+    net.world.run_for(20 * ns_per_s);
+    return net.world.print();
+  };
+  EXPECT_EQ(run(3), run(3));
+  EXPECT_NE(run(3), run(4));
+}
+
+TEST(Membership, TheDeadAreRemovedEverywhereWithinThreeDetectionTimes) {
+  const graph::MemberConfig config;
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    Net net(seed, 47, 3);
+    ASSERT_TRUE(net.heals(30 * ns_per_s)) << "seed " << seed;
+    for (Index i = 5; i < 50; i += 9) net.world.crash(i);
+    EXPECT_FALSE(health_of(net.world).is_complete);
+    EXPECT_TRUE(net.heals(3 * config.detection_ns)) << "seed " << seed;
+  }
+}
+
+TEST(Membership, WhoLeavesIsGoneAtOnceAndAccusedByNobody) {
+  Net net(4, 20, 2);
+  ASSERT_TRUE(net.heals(30 * ns_per_s));
+  uint64_t before = 0, after = 0;
+  for (const Index i : net.world.running()) before += net.world.member(i).counters().accusations;
+  net.world.leave(10);
+  EXPECT_TRUE(net.heals(3 * ns_per_s));
+  for (const Index i : net.world.running()) after += net.world.member(i).counters().accusations;
+  EXPECT_EQ(after, before);
+}
+
+TEST(Membership, TwoHalvesOfAPartitionGoOnAndMergeAfterwards) {
+  Net net(6, 37, 2);
+  ASSERT_TRUE(net.heals(30 * ns_per_s));
+  for (Index i = 0; i < net.world.size(); i += 2) net.world.set_side(i, 1);
+  net.world.run_for(40 * ns_per_s);
+  EXPECT_FALSE(health_of(net.world).is_healthy());
+  for (const Index i : net.world.running()) {
+    for (const auto& link : net.world.member(i).links()) {
+      const bool is_across = net.world.side(net.world.index(link.peer)) != net.world.side(i);
+      EXPECT_FALSE(is_across && !link.is_suspected) << "node " << i;
+    }
+  }
+  for (Index i = 0; i < net.world.size(); ++i) net.world.set_side(i, 0);
+  EXPECT_TRUE(net.heals(60 * ns_per_s));
+}
+
+TEST(Membership, JoiningAndLeavingInOneHalfReachTheOtherAfterwards) {
+  Net net(7, 37, 2);
+  ASSERT_TRUE(net.heals(30 * ns_per_s));
+  for (Index i = 0; i < net.world.size(); i += 2) net.world.set_side(i, 1);
+  net.world.run_for(20 * ns_per_s);
+  const Index newcomer = net.add(resource(1));
+  net.start(newcomer);  // two of its three trackers are in the other half
+  net.world.leave(10);
+  net.world.run_for(10 * ns_per_s);
+  EXPECT_EQ(net.world.join(newcomer).state(), join::State::joined);
+  EXPECT_EQ(net.world.member(4).view().find(net.world.id(newcomer)), nullptr);
+  const graph::Entry* leaver = net.world.member(4).view().find(net.world.id(10));
+  ASSERT_NE(leaver, nullptr);
+  EXPECT_EQ(leaver->standing, graph::Standing::left);
+  for (Index i = 0; i < net.world.size(); ++i) net.world.set_side(i, 0);
+  EXPECT_TRUE(net.heals(60 * ns_per_s));
+}
+
+TEST(Membership, ANodeThatIsAccusedFalselyRefutes) {
+  Net net(8, 20, 2);
+  ASSERT_TRUE(net.heals(30 * ns_per_s));
+  net.world.set_side(9, 1);
+  EXPECT_TRUE(net.world.run_until_true(
+      [&] {
+        const graph::Entry* entry = net.world.member(4).view().find(net.world.id(9));
+        return entry && entry->standing == graph::Standing::dead;
+      },
+      12 * ns_per_s, 200 * ns_per_ms));
+  net.world.set_side(9, 0);
+  EXPECT_TRUE(net.heals(60 * ns_per_s));
+  EXPECT_GE(net.world.member(9).counters().refutations, 1u);
+}
+
+TEST(Membership, AFormerMemberComesBackWithoutTrackers) {
+  Net net(5, 20, 2);
+  ASSERT_TRUE(net.heals(30 * ns_per_s));
+  net.world.crash(12);
+  net.world.run_for(15 * ns_per_s);
+  for (Index tracker = 0; tracker < 3; ++tracker) net.world.crash(tracker);
+  net.world.start(12, {});
+  EXPECT_TRUE(net.heals(30 * ns_per_s));
+  EXPECT_EQ(net.world.join(12).counters().redirects_asked, 0u);
+}
+
+TEST(Membership, APrivateSubnetworkTakesOnlyItsGuests) {
+  Net net(2, 10, 1);
+  Arrival host;
+  host.resource = resource(9);
+  host.is_host = host.is_private = true;
+  Arrival guest = host;
+  guest.is_host = false;
+  const Index invited = net.world.add(guest);
+  const Index stranger = net.world.add(guest);
+  host.guests = {net.world.id(invited)};
+  const Index owner = net.world.add(host);
+  for (const Index node : {owner, invited, stranger}) {
+    net.start(node);
+    net.world.run_for(10 * ns_per_s);
+  }
+  EXPECT_EQ(net.world.join(invited).state(), join::State::joined);
+  EXPECT_TRUE(net.world.member(invited).has_link_inside(resource(9)));
+  EXPECT_EQ(net.world.join(stranger).state(), join::State::refused);
+  for (const auto& link : net.world.member(owner).links()) {
+    EXPECT_NE(link.peer, net.world.id(stranger));
+  }
+}
+
+TEST(Membership, NearLinksAreNearerThanChance) {
+  const auto scenario = parse_scenario(
+      "seed 3\nlatencies generated 64\ntrackers 2\n0 join 100 over 20\n"
+      "120 expect rtt_saved > 0.25\n120 expect degree_cv < 0.25\n120 healthy within 20\n");
+  ASSERT_TRUE(scenario.ok());
+  std::string said;
+  Surroundings surroundings;
+  surroundings.print = [&](const std::string& line) { said += line + "\n"; };
+  const auto done = run_scenario(*scenario, surroundings);
+  ASSERT_TRUE(done.ok());
+  EXPECT_TRUE(*done) << said;
+}
+
+TEST(Scenario, SaysWhichLineItCannotUse) {
+  struct Case {
+    std::string_view text, expected;
+  };
+  for (const Case& c :
+       {Case{"0 dance\n", "line 1: unknown: dance"}, Case{"seed x\n1 heal\n", "line 1"},
+        Case{"\n# nothing\n", "nothing happens"}, Case{"5 heal\n4 heal\n", "line 2: is earlier"},
+        Case{"0 join 5 over\n", "line 1: write it as: join COUNT over SECONDS"},
+        Case{"0 expect luck > 1\n", "line 1: cannot use"},
+        Case{"latencies generated 0\n0 heal\n", "line 1: a count of places"}}) {
+    const auto scenario = parse_scenario(c.text);
+    ASSERT_FALSE(scenario.ok()) << c.text;
+    EXPECT_NE(scenario.error().message.find(c.expected), std::string::npos)
+        << scenario.error().message;
+  }
+}
+
+TEST(Latencies, MatricesAreMadeSymmetricAndWhatIsMissingIsFilled) {
+  const auto latencies = Latencies::parse_matrix("0 10 30\n20 0 0\n-1 40 0\n");
+  ASSERT_TRUE(latencies.ok());
+  EXPECT_EQ(latencies->rtt_us(0, 1), 15'000u);
+  EXPECT_EQ(latencies->rtt_us(0, 2), 30'000u) << "one direction is missing";
+  EXPECT_EQ(latencies->rtt_us(1, 2), 40'000u);
+  EXPECT_FALSE(Latencies::parse_matrix("0 1\n1\n").ok());
+  EXPECT_FALSE(Latencies::parse_matrix("0 one\n1 0\n").ok());
+}
+
+TEST(Latencies, MapsGiveShortestPaths) {
+  // A degree of longitude at the equator is 111.195 km: 1.112 ms there and back, and 0.2.
+  const std::string_view map =
+      "<graphml><key attr.name=\"Latitude\" for=\"node\" id=\"a\"/>"
+      "<key attr.name=\"Longitude\" for=\"node\" id=\"o\"/><graph>"
+      "<node id=\"0\"><data key=\"a\">0</data><data key=\"o\">0</data></node>"
+      "<node id=\"1\"><data key=\"a\">0</data><data key=\"o\">1</data></node>"
+      "<node id=\"2\"><data key=\"a\">0</data><data key=\"o\">3</data></node>"
+      "<edge source=\"0\" target=\"1\"/><edge source=\"1\" target=\"2\"/></graph></graphml>";
+  const auto latencies = Latencies::parse_graphml(map);
+  ASSERT_TRUE(latencies.ok());
+  ASSERT_EQ(latencies->places(), 3u);
+  EXPECT_NEAR(latencies->rtt_us(0, 1), 1312, 2);
+  EXPECT_NEAR(latencies->rtt_us(0, 2), 1312 + 2424, 4);
+  EXPECT_FALSE(Latencies::parse_graphml("<graph><edge source=\"0\" target=\"1\"/></graph>").ok());
+}
+
+}  // namespace
+}  // namespace chaincast::sim
