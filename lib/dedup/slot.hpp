@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <immintrin.h>
+
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -19,7 +21,8 @@
 // A reader that saw one new word therefore sees the cleared `ready`. On x86 all of these are plain
 // moves; only the publishing store of `ready` is a locked one, because two neighbours that commit
 // at the same time must not both miss each other (store, then load the other's: sequential
-// consistency).
+// consistency). Long frames go past the caches by stores that keep no order at all: fences stand
+// between them and the stores of `ready` before and behind.
 namespace chaincast::dedup {
 
 using WordRef = std::atomic_ref<uint64_t>;
@@ -62,19 +65,28 @@ class Slot {
 
   // Writer. `length` fits the slot.
   void write(Seq seq, const Digest& digest, const uint8_t* frame, uint16_t length) noexcept {
-    fill(digest, frame, length);
+    open();
+    fill_meta(digest, frame, length);
+    copy_frame_in(frame, length);
     WordRef(meta_->ready).store(seq + 1, std::memory_order_seq_cst);
   }
-  // Writer. The same in two halves, for several slots at once: a locked store waits for all stores
-  // before it, and those of a frame miss the caches. Nothing is published, and no neighbour may be
-  // looked at, before publish_barrier() has followed the last publish().
+  // Writer. The same in parts, for several slots at once: a locked store waits for all stores
+  // before it, and those of a frame miss the caches. open() all, stream_barrier(), fill() all,
+  // stream_barrier(), publish() all, publish_barrier(): nothing is published before the last, and
+  // no neighbour may be looked at.
+  void open() noexcept { WordRef(meta_->ready).store(0, std::memory_order_relaxed); }
   void fill(const Digest& digest, const uint8_t* frame, uint16_t length) noexcept {
-    WordRef(meta_->ready).store(0, std::memory_order_relaxed);
-    copy_in(meta_->digest, digest.data(), digest.size());
-    copy_in(meta_->link, frame + wire::frame_offset_link, sizeof meta_->link);
-    store_release(meta_->length, length);
-    copy_frame_in(frame, length);
+    fill_meta(digest, frame, length);
+    if (is_streamed(length)) {
+      stream_frame_in(frame, length);
+    } else {
+      copy_frame_in(frame, length);
+    }
   }
+  // Whether fill() needs stream_barrier() around it. Shorter frames are fetched before they are
+  // written (Window::commit prefetches), and stay near whoever reads them.
+  static bool is_streamed(uint16_t length) noexcept { return length >= 512; }
+  static void stream_barrier() noexcept { _mm_sfence(); }
   void publish(Seq seq) noexcept {
 #ifdef __SANITIZE_THREAD__
     WordRef(meta_->ready).store(seq + 1, std::memory_order_seq_cst);
@@ -122,7 +134,13 @@ class Slot {
   }
 
  private:
-  // x86 keeps the order of all stores, vector stores included; the thread sanitizer wants words.
+  void fill_meta(const Digest& digest, const uint8_t* frame, uint16_t length) noexcept {
+    copy_in(meta_->digest, digest.data(), digest.size());
+    copy_in(meta_->link, frame + wire::frame_offset_link, sizeof meta_->link);
+    store_release(meta_->length, length);
+  }
+  // x86 keeps the order of all stores but streaming ones, vector stores included; the thread
+  // sanitizer wants words.
   void copy_frame_in(const uint8_t* frame, uint16_t length) noexcept {
 #ifdef __SANITIZE_THREAD__
     copy_in(bytes_, frame, length);
@@ -133,6 +151,28 @@ class Slot {
     for (; left >= 32; left -= 32, to += 32, frame += 32) std::memcpy(to, frame, 32);
     for (; left >= 8; left -= 8, to += 8, frame += 8) std::memcpy(to, frame, 8);
     std::memcpy(to + left - 8, frame + left - 8, 8);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+#endif
+  }
+  // Nobody reads the frame soon, and its place has left the caches since the last lap: to write it
+  // there would fetch all of it first. Slots start on cache lines.
+  void stream_frame_in(const uint8_t* frame, uint16_t length) noexcept {
+#ifdef __SANITIZE_THREAD__
+    copy_in(bytes_, frame, length);
+#else
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    auto* to = static_cast<uint8_t*>(static_cast<void*>(bytes_));
+    const auto stream = [&](size_t at) {
+      __m256i part;
+      std::memcpy(&part, frame + at, sizeof part);
+      _mm256_stream_si256(reinterpret_cast<__m256i*>(to + at), part);
+    };
+    size_t at = 0;
+    for (; at + 64 <= length; at += 64) {
+      stream(at);
+      stream(at + 32);
+    }
+    std::memcpy(to + at, frame + at, length - at);
     std::atomic_signal_fence(std::memory_order_seq_cst);
 #endif
   }

@@ -100,12 +100,8 @@ Commit Window::Impl::commit_first(Seq seq, uint64_t word) noexcept {
 }
 
 void Window::Impl::prefetch_place(Seq seq, uint16_t length) const noexcept {
-  // Longer ones are written in order for long enough to come by themselves (measured at 1,456).
-  constexpr size_t bytes_max = 512;
-  if (length > bytes_max) return;
-  const uint64_t position = index_of(seq);
-  __builtin_prefetch(&metas[position], 1);
-  const uint64_t* const place = bytes + position * slot_words;
+  if (Slot::is_streamed(length)) return;
+  const uint64_t* const place = bytes + index_of(seq) * slot_words;
   constexpr size_t line_words = base::cache_line_bytes / sizeof(uint64_t);
   for (size_t word = 0; word * sizeof(uint64_t) < length; word += line_words) {
     __builtin_prefetch(place + word, 1);
@@ -273,9 +269,11 @@ void Window::prefetch(Seq seq) const noexcept {
 }
 
 // Words, then frames, then all of them published at once, then what needs the neighbours: each pass
-// over all arrivals.
+// over all arrivals, so that a fence is paid once.
 void Window::commit(std::span<const Arrival> arrivals, CommitResult* results) noexcept {
   Impl& w = *impl_;
+  bool streams = false;
+  for (const Arrival& a : arrivals) __builtin_prefetch(&w.metas[w.index_of(a.seq)], 1);
   for (size_t i = 0; i < arrivals.size(); ++i) {
     const Arrival& a = arrivals[i];
     CC_ASSERT_FRAME(a.length >= wire::frame_header_bytes);
@@ -283,7 +281,13 @@ void Window::commit(std::span<const Arrival> arrivals, CommitResult* results) no
     if (a.length <= w.config.slot_bytes) {
       results[i].outcome = w.commit_first(a.seq, w.word_of(a.seq, a.tag48));
     }
+    streams = streams || Slot::is_streamed(a.length);
   }
+  // Not with the words above: each of those waits for all stores before it.
+  for (size_t i = 0; i < arrivals.size(); ++i) {
+    if (results[i].outcome == Commit::committed) w.slot_of(arrivals[i].seq).open();
+  }
+  if (streams) Slot::stream_barrier();
   for (size_t i = 0; i < arrivals.size(); ++i) {
     const Arrival& a = arrivals[i];
     if (i + prefetch_ahead < arrivals.size()) {
@@ -292,6 +296,7 @@ void Window::commit(std::span<const Arrival> arrivals, CommitResult* results) no
     if (results[i].outcome == Commit::committed)
       w.slot_of(a.seq).fill(*a.digest, a.frame, a.length);
   }
+  if (streams) Slot::stream_barrier();
   for (size_t i = 0; i < arrivals.size(); ++i) {
     if (results[i].outcome == Commit::committed)
       w.slot_of(arrivals[i].seq).publish(arrivals[i].seq);
