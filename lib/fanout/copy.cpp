@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "fanout/copy.hpp"
 
+#include <immintrin.h>
+
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "base/assert.hpp"
@@ -10,22 +13,73 @@ namespace chaincast::fanout {
 
 namespace {
 
-using CheckBlock = std::array<uint8_t, 16>;
-
-// As hop::check_block, from words in memory order.
-void store_check_block(CheckBlock& block, HopWords hop, uint64_t counter,
-                       uint32_t tag_xor) noexcept {
-  const uint64_t high_half = __builtin_bswap32(static_cast<uint32_t>(counter >> 32));
-  const uint64_t low = hop.low ^ high_half << 32;
-  const uint64_t high = hop.high | uint64_t{__builtin_bswap32(tag_xor)} << 32;
-  std::memcpy(block.data(), &low, 8);
-  std::memcpy(block.data() + 8, &high, 8);
+// Four words of each place from `at` on to places of sixteen bytes.
+void store_places(Stamps& stamps, unsigned at, Words a, Words b, Words c, Words d) noexcept {
+  const auto of = [](Words words) { return reinterpret_cast<__m256i>(words); };
+  const __m256i ab_low = _mm256_unpacklo_epi32(of(a), of(b));
+  const __m256i ab_high = _mm256_unpackhi_epi32(of(a), of(b));
+  const __m256i cd_low = _mm256_unpacklo_epi32(of(c), of(d));
+  const __m256i cd_high = _mm256_unpackhi_epi32(of(c), of(d));
+  const auto store = [&](unsigned place, __m256i two) {
+    std::memcpy(&stamps.hops[at + place], &two, 16);
+    const __m128i upper = _mm256_extracti128_si256(two, 1);
+    std::memcpy(&stamps.hops[at + place + 4], &upper, 16);
+  };
+  store(0, _mm256_unpacklo_epi64(ab_low, cd_low));
+  store(1, _mm256_unpackhi_epi64(ab_low, cd_low));
+  store(2, _mm256_unpacklo_epi64(ab_high, cd_high));
+  store(3, _mm256_unpackhi_epi64(ab_high, cd_high));
 }
 
-void set_offloads(rte_mbuf* packet, const HeaderPlan& plan) noexcept {
-  packet->ol_flags = plan.ol_flags();
-  packet->tx_offload = plan.tx_offload();
+Words swap_bytes(Words words) noexcept {
+  return words >> 24 | (words >> 8 & 0xff00) | (words & 0xff00) << 8 | words << 24;
 }
+
+Words& words_at(std::array<uint32_t, Stamps::max>& words, unsigned at) noexcept {
+  return *reinterpret_cast<Words*>(words.data() + at);
+}
+
+// The blocks of link checks, as hop::check_block, and the link seqs in them.
+void store_blocks(Stamps& stamps, unsigned count, uint32_t link_id, uint64_t first) noexcept {
+  const Words places = {0, 1, 2, 3, 4, 5, 6, 7};
+  const auto high = static_cast<uint32_t>(first >> 32);
+  const auto low = static_cast<uint32_t>(first);
+  for (unsigned i = 0; i < count; i += Stamps::step) {
+    const Words seqs = places + (low + i);
+    const Words id = link_id ^ (seqs < low ? places * 0 + (high + 1) : places * 0 + high);
+    words_at(stamps.seqs, i) = swap_bytes(seqs);
+    store_places(stamps, i, words_at(stamps.hop_words, i), swap_bytes(id), words_at(stamps.seqs, i),
+                 words_at(stamps.tag_xors, i));
+  }
+}
+
+// The hop headers, once the checks are known.
+void store_hops(Stamps& stamps, unsigned count, uint32_t link_id_be) noexcept {
+  const Words id = Words{} + link_id_be;
+  for (unsigned i = 0; i < count; i += Stamps::step) {
+    words_at(stamps.checks, i) = swap_bytes(words_at(stamps.checks, i));
+    store_places(stamps, i, words_at(stamps.hop_words, i), id, words_at(stamps.seqs, i),
+                 words_at(stamps.checks, i));
+  }
+}
+
+// Fields of an mbuf that DPDK keeps side by side for drivers to write together.
+struct Rearm {
+  uint16_t data_off;
+  uint16_t refcnt;
+  uint16_t nb_segs;
+  uint16_t port;
+};
+struct Lengths {
+  uint32_t pkt_len;
+  uint16_t data_len;
+  uint16_t vlan_tci;
+};
+static_assert(offsetof(rte_mbuf, refcnt) == offsetof(rte_mbuf, rearm_data) + 2);
+static_assert(offsetof(rte_mbuf, nb_segs) == offsetof(rte_mbuf, rearm_data) + 4);
+static_assert(offsetof(rte_mbuf, port) == offsetof(rte_mbuf, rearm_data) + 6);
+static_assert(offsetof(rte_mbuf, data_len) == offsetof(rte_mbuf, pkt_len) + 4);
+static_assert(offsetof(rte_mbuf, vlan_tci) == offsetof(rte_mbuf, pkt_len) + 6);
 
 void set_size(rte_mbuf* packet, const uint8_t* data, size_t segment_bytes,
               size_t packet_bytes) noexcept {
@@ -34,37 +88,71 @@ void set_size(rte_mbuf* packet, const uint8_t* data, size_t segment_bytes,
   packet->pkt_len = static_cast<uint32_t>(packet_bytes);
 }
 
-template <Form form>
-[[gnu::always_inline]] inline void finish(Outgoing& out, const HeaderPlan& plan, HopWords hop,
-                                          rte_mbuf* packet) noexcept {
+// One copy, but for its headers: they are to end where this says.
+uint8_t* lay_out(Outgoing& out, Form form, const HeaderPlan& plan, rte_mbuf* packet) noexcept {
   auto* const buffer = static_cast<uint8_t*>(packet->buf_addr);
   const size_t frames_bytes = out.bytes - wire::hop_header_bytes;
   const size_t total = plan.total_bytes();
   uint8_t* const end =
       buffer +
       (form == Form::headroom ? packet->data_off : RTE_PKTMBUF_HEADROOM + plan.reach_bytes());
-  plan.write(end, out.bytes, hop, out.sum);
-  set_offloads(packet, plan);
-  if constexpr (form == Form::shared) {
+  packet->ol_flags = plan.ol_flags();
+  packet->tx_offload = plan.tx_offload();
+  if (form == Form::shared) {
     set_size(packet, end - total, total, total + frames_bytes);
     packet->nb_segs = 2;
     packet->next = out.payload;
   } else {
-    if constexpr (form == Form::linear) std::memcpy(end, out.frames_data, frames_bytes);
+    if (form == Form::linear) std::memcpy(end, out.frames_data, frames_bytes);
     set_size(packet, end - total, total + frames_bytes, total + frames_bytes);
   }
-  if constexpr (form != Form::linear) ++out.used;
+  if (form != Form::linear) ++out.used;
+  return end;
 }
 
-[[gnu::always_inline]] inline void finish(Outgoing& out, Form form, const HeaderPlan& plan,
-                                          HopWords hop, rte_mbuf* packet) noexcept {
-  if (form == Form::headroom) {
-    finish<Form::headroom>(out, plan, hop, packet);
-  } else if (form == Form::shared) {
-    finish<Form::shared>(out, plan, hop, packet);
-  } else {
-    finish<Form::linear>(out, plan, hop, packet);
+// The same for copies by reference, headers included: what costs most where peers are many.
+template <HeaderPlan::Kind kind>
+void finish_shared(const Batch& batch, const HeaderPlan& plan, const Stamps& stamps,
+                   rte_mbuf* const* packets) noexcept {
+  // In registers: stores to packets would force their reloading.
+  const HeaderPlan::Image image = plan.image();
+  const unsigned end_at = RTE_PKTMBUF_HEADROOM + plan.reach_bytes();
+  const bool is_long = plan.reach_bytes() > 64;
+  const auto header_bytes = static_cast<uint16_t>(plan.total_bytes());
+  const Rearm rearm = {static_cast<uint16_t>(end_at - header_bytes), 1, 2, RTE_MBUF_PORT_INVALID};
+  const uint64_t ol_flags = plan.ol_flags();
+  const uint64_t tx_offload = plan.tx_offload();
+  rte_mbuf* const* const payloads = batch.payloads();
+  const auto count = static_cast<unsigned>(batch.all().size());
+  for (unsigned i = 0; i < count; ++i) {
+    rte_mbuf* const packet = packets[i];
+    HeaderPlan::put<kind>(image, is_long, static_cast<uint8_t*>(packet->buf_addr) + end_at,
+                          stamps.hops[i].data(), stamps.ip_words[i], stamps.udp_words[i]);
+    const auto frames_bytes = stamps.bytes[i] - static_cast<uint32_t>(wire::hop_header_bytes);
+    const Lengths lengths = {header_bytes + frames_bytes, header_bytes, 0};
+    std::memcpy(&packet->rearm_data, &rearm, sizeof rearm);
+    std::memcpy(&packet->pkt_len, &lengths, sizeof lengths);
+    packet->ol_flags = ol_flags;
+    packet->next = payloads[i];
+    packet->tx_offload = tx_offload;
   }
+}
+
+// Link seqs, checks, lengths and checksums of the next `count` datagrams of a lane.
+void stamp(hop::TxLane& lane, const HeaderPlan& plan, Stamps& stamps, unsigned count,
+           uint64_t bytes) noexcept {
+  const uint32_t link_id_be = __builtin_bswap32(lane.link_id);
+  store_blocks(stamps, count, lane.link_id, lane.counter + 1);
+  if (lane.check_off) {
+    std::fill_n(stamps.checks.begin(), count, 0);
+  } else {
+    crypto::link_checks(lane.key, {stamps.hops.data(), count}, stamps.checks.data());
+  }
+  store_hops(stamps, count, link_id_be);
+  plan.complete(stamps, count, link_id_be);
+  lane.counter += count;
+  lane.datagrams.add(count);
+  lane.bytes.add(bytes);
 }
 
 }  // namespace
@@ -96,7 +184,7 @@ rte_mbuf* Copier::acquire_one(const Outgoing& out, Form form) noexcept {
 unsigned Copier::acquire(std::span<Outgoing* const> wanted, const Form* forms, bool is_shared,
                          rte_mbuf** packets) noexcept {
   const auto count = static_cast<unsigned>(wanted.size());
-  // Buffers of a pool have one reference and no chain; finish() sets all that is sent.
+  // Buffers of a pool have one reference and no chain; lay_out() sets all that is sent.
   if (is_shared && rte_mempool_get_bulk(headers_, reinterpret_cast<void**>(packets), count) == 0) {
     return count;
   }
@@ -110,9 +198,7 @@ unsigned Copier::acquire(std::span<Outgoing* const> wanted, const Form* forms, b
 unsigned Copier::make(const Route& route, std::span<Outgoing* const> wanted,
                       rte_mbuf** packets) noexcept {
   CC_ASSERT(wanted.size() <= batch_max);
-  const HeaderPlan built(route.to, route.peer.checksum_offload, route.peer.ipv4_checksum_offload);
-  // Nobody else knows this copy's address, so that stores to packets do not force its reloading.
-  const HeaderPlan plan = built;
+  const HeaderPlan plan(route.to, route.peer.checksum_offload, route.peer.ipv4_checksum_offload);
   std::array<Form, batch_max> forms;
   bool is_shared = true;
   for (size_t i = 0; i < wanted.size(); ++i) {
@@ -120,51 +206,29 @@ unsigned Copier::make(const Route& route, std::span<Outgoing* const> wanted,
     is_shared = is_shared && forms[i] == Form::shared;
   }
   const unsigned count = acquire(wanted, forms.data(), is_shared, packets);
-
-  hop::TxLane& lane = route.lane;
-  const uint64_t first_counter = lane.counter + 1;
-  const uint32_t link_id = __builtin_bswap32(lane.link_id);
-  const auto hop_of = [&](const Outgoing& out, unsigned i) -> HopWords {
-    return {join_words(out.hop_word, link_id),
-            __builtin_bswap32(static_cast<uint32_t>(first_counter + i))};
-  };
-  alignas(64) std::array<CheckBlock, batch_max> blocks;
   uint64_t bytes = 0;
   for (unsigned i = 0; i < count; ++i) {
-    Outgoing& out = *wanted[i];
-    store_check_block(blocks[i], hop_of(out, i), first_counter + i, out.tag_xor);
-    bytes += out.bytes;
-    if (plan.needs_payload_sum() && !out.has_sum) {
-      out.sum = payload_sum(out.frames_data, out.bytes - wire::hop_header_bytes);
-      out.has_sum = true;
-    }
+    gather(*wanted[i], stamps_, i, plan.needs_payload_sum());
+    bytes += wanted[i]->bytes;
   }
-  std::array<uint32_t, batch_max> checks;
-  if (lane.check_off) {
-    std::fill_n(checks.begin(), count, 0);
-  } else {
-    crypto::link_checks(lane.key, {blocks.data(), count}, checks.data());
+  stamp(route.lane, plan, stamps_, count, bytes);
+  for (unsigned i = 0; i < count; ++i) {
+    plan.put(lay_out(*wanted[i], forms[i], plan, packets[i]), stamps_.hops[i].data(),
+             stamps_.ip_words[i], stamps_.udp_words[i]);
   }
-  const auto finish_all = [&](auto&& finish_one) {
-    for (unsigned i = 0; i < count; ++i) {
-      HopWords hop = hop_of(*wanted[i], i);
-      hop.high |= uint64_t{__builtin_bswap32(checks[i])} << 32;
-      finish_one(*wanted[i], i, hop);
-    }
-  };
-  if (is_shared) {
-    finish_all([&](Outgoing& out, unsigned i, HopWords hop) {
-      finish<Form::shared>(out, plan, hop, packets[i]);
-    });
-  } else {
-    finish_all([&](Outgoing& out, unsigned i, HopWords hop) {
-      finish(out, forms[i], plan, hop, packets[i]);
-    });
-  }
-  lane.counter += count;
-  lane.datagrams.add(count);
-  lane.bytes.add(bytes);
   return count;
+}
+
+bool Copier::make_all(const Route& route, Batch& batch, rte_mbuf** packets) noexcept {
+  const auto count = static_cast<unsigned>(batch.all().size());
+  // Buffers of a pool have one reference and no chain; finish_shared() sets all that is sent.
+  if (rte_mempool_get_bulk(headers_, reinterpret_cast<void**>(packets), count) != 0) return false;
+  const HeaderPlan plan(route.to, route.peer.checksum_offload, route.peer.ipv4_checksum_offload);
+  Stamps& stamps = batch.stamps(plan.needs_payload_sum());
+  stamp(route.lane, plan, stamps, count, batch.totals().bytes);
+  plan.with_kind([&](auto kind) { finish_shared<kind.value>(batch, plan, stamps, packets); });
+  batch.count_shared();
+  return true;
 }
 
 rte_mbuf* Copier::complete(const port::Destination& to, bool udp_offload, bool ipv4_offload,
@@ -179,7 +243,7 @@ rte_mbuf* Copier::complete(const port::Destination& to, bool udp_offload, bool i
   }
   const Form form = out.room >= plan.reach_bytes() ? Form::headroom : Form::linear;
   rte_mbuf* const packet = acquire_one(out, form);
-  if (packet != nullptr) finish(out, form, plan, hop, packet);
+  if (packet != nullptr) plan.write(lay_out(out, form, plan, packet), out.bytes, hop, out.sum);
   settle(out);
   return packet;
 }

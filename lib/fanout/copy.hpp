@@ -5,7 +5,7 @@
 
 #include <span>
 
-#include "fanout/bundle.hpp"
+#include "fanout/batch.hpp"
 #include "fanout/stamp.hpp"
 
 // Makes one peer's copies of datagrams: a buffer, headers, link seq and check for each.
@@ -32,7 +32,7 @@ enum class Form : uint8_t {
 // Cost: docs/fanout.md. Thread: one worker.
 class Copier {
  public:
-  static constexpr unsigned batch_max = 64;
+  static constexpr unsigned batch_max = Stamps::max;
 
   Copier(rte_mempool* headers, rte_mempool* payloads) noexcept;
 
@@ -43,6 +43,9 @@ class Copier {
   // Makes copies of the first n of `wanted` (at most batch_max), in order, and returns n: fewer
   // than wanted only where buffers ran out. Link seqs are used for those n alone.
   unsigned make(const Route& route, std::span<Outgoing* const> wanted, rte_mbuf** packets) noexcept;
+  // Copies of all of a batch for a peer that shares them (Batch::is_shared_by). False: there are
+  // not as many buffers, and nothing was done.
+  bool make_all(const Route& route, Batch& batch, rte_mbuf** packets) noexcept;
   // A complete datagram to an address without a link: `datagram` points at its hop header. Takes
   // the mbuf; null: no buffer.
   rte_mbuf* complete(const port::Destination& to, bool udp_offload, bool ipv4_offload,
@@ -57,6 +60,7 @@ class Copier {
   rte_mempool* const headers_;
   rte_mempool* const payloads_;
   const unsigned linear_bytes_max_;  // frames that fit a linear copy
+  Stamps stamps_{};                  // of copies that are made one by one
 };
 
 }  // namespace chaincast::fanout

@@ -20,6 +20,9 @@ struct Fanout::Impl {
         outbox(c.worker, c.tx_inflight_max) {}
 
   void tell(std::span<Outgoing* const> copies, const Peer& peer, stage::Drop reason) const noexcept;
+  // All of the batch, if this peer gets all of it by reference and without limits; false: it is to
+  // be asked for each.
+  bool share_with(const Peer& peer, bool is_priority) noexcept;
   void copy_to(const Peer& peer, bool is_priority, std::span<Outgoing> datagrams, TimeNs now_ns,
                Losses& losses) noexcept;
   stage::Drop judge(const Outgoing& out, const Peer& peer, const Exit& exit) const noexcept;
@@ -28,6 +31,7 @@ struct Fanout::Impl {
 
   const FanoutConfig config;
   Bundler bundler;
+  Batch batch;
   Copier copier;
   Outbox outbox;
   const stage::Burst* burst = nullptr;  // that is being processed

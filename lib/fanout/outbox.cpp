@@ -56,7 +56,8 @@ unsigned Outbox::hand_to(port::Port& port, uint16_t queue, const port::Destinati
 }
 
 void Outbox::send(const Peer& peer, const Exit& exit, bool is_priority,
-                  std::span<Outgoing* const> made, rte_mbuf** packets) noexcept {
+                  std::span<Outgoing* const> made, rte_mbuf** packets,
+                  const PacketTotals& all) noexcept {
   PeerQueue& queue = queue_of(peer);
   PacketRing& ring = queue.ring(is_priority);
   const auto count = static_cast<unsigned>(made.size());
@@ -65,9 +66,12 @@ void Outbox::send(const Peer& peer, const Exit& exit, bool is_priority,
     const unsigned offered = is_priority ? count : std::min(count, inflight_max_);
     taken = hand_to(*peer.port, exit.tx_queue, *exit.to, {packets, offered});
     CC_ASSERT(taken <= offered);
-    PacketTotals totals;
-    for (unsigned i = 0; i < taken; ++i) totals.add(made[i]->frames, made[i]->bytes);
-    count_sent(queue, totals);
+    PacketTotals sent = all;
+    if (taken < count) {
+      sent = {};
+      for (unsigned i = 0; i < taken; ++i) sent.add(made[i]->frames, made[i]->bytes);
+    }
+    count_sent(queue, sent);
     sent_ += taken;
     if (observer_ != nullptr && taken > 0) observer_->sent(peer.peer, taken);
   }

@@ -62,9 +62,9 @@ class Outbox {
   PeerQueue& queue_of(const Peer& peer) const noexcept { return *peer.state->queues[worker_]; }
 
   // Straight to the port where nothing waits before them; the rest is queued. The queue has room
-  // for all of them. `made[i]` describes packets[i].
+  // for all of them. `made[i]` describes packets[i], `all` is their sum.
   void send(const Peer& peer, const Exit& exit, bool is_priority, std::span<Outgoing* const> made,
-            rte_mbuf** packets) noexcept;
+            rte_mbuf** packets, const PacketTotals& all) noexcept;
   // One packet past all queues; false leaves it with the caller.
   bool send_past(port::Port& port, const port::Destination& to, rte_mbuf* packet) noexcept;
   // One turn for every queue with a backlog. Returns the packets sent since the last call.

@@ -69,6 +69,19 @@ unsigned Fanout::Impl::admit(const Peer& peer, const Exit& exit, bool is_priorit
   return kept;
 }
 
+bool Fanout::Impl::share_with(const Peer& peer, bool is_priority) noexcept {
+  const Exit exit = outbox.exit_of(peer, is_priority);
+  const std::span<Outgoing* const> all = batch.all();
+  if (exit.lane == nullptr || !batch.is_shared_by(peer)) return false;
+  if (peer.state->bucket.rate_bytes_per_s() != 0) return false;
+  if (outbox.queue_of(peer).ring(is_priority).room() < all.size()) return false;
+  std::array<rte_mbuf*, Batch::max> packets;
+  if (!copier.make_all({peer, *exit.to, *exit.lane}, batch, packets.data())) return false;
+  tell(all, peer, Drop::count_);
+  outbox.send(peer, exit, is_priority, all, packets.data(), batch.totals());
+  return true;
+}
+
 void Fanout::Impl::copy_to(const Peer& peer, bool is_priority, std::span<Outgoing> datagrams,
                            TimeNs now_ns, Losses& losses) noexcept {
   PeerQueue& queue = outbox.queue_of(peer);
@@ -99,7 +112,9 @@ void Fanout::Impl::copy_to(const Peer& peer, bool is_priority, std::span<Outgoin
     }
     tell({wanted.data(), made}, peer, Drop::count_);
     tell({wanted.data() + made, count - made}, peer, Drop::no_mbuf);
-    outbox.send(peer, exit, is_priority, {wanted.data(), made}, packets.data());
+    PacketTotals totals;
+    for (unsigned i = 0; i < made; ++i) totals.add(wanted[i]->frames, wanted[i]->bytes);
+    outbox.send(peer, exit, is_priority, {wanted.data(), made}, packets.data(), totals);
   }
 }
 
@@ -114,11 +129,17 @@ void Fanout::process(stage::Burst& burst, const PeerSnapshot& peers) noexcept {
   impl.outbox.relieve(burst, pools, losses);
   impl.bundler.pack(burst, peers);
   for (const bool is_priority : {true, false}) {
-    const std::span<Outgoing> datagrams =
-        is_priority ? impl.bundler.priority() : impl.bundler.bulk();
-    if (datagrams.empty()) continue;
-    for (const Peer& peer : peers.peers) {
-      impl.copy_to(peer, is_priority, datagrams, burst.now_ns, losses);
+    std::span<Outgoing> left = is_priority ? impl.bundler.priority() : impl.bundler.bulk();
+    while (!left.empty()) {
+      const std::span<Outgoing> datagrams = left.first(std::min<size_t>(left.size(), Batch::max));
+      left = left.subspan(datagrams.size());
+      impl.batch.take(datagrams);
+      for (const Peer& peer : peers.peers) {
+        if (impl.share_with(peer, is_priority)) continue;
+        impl.batch.settle();
+        impl.copy_to(peer, is_priority, datagrams, burst.now_ns, losses);
+      }
+      impl.batch.settle();
     }
   }
   impl.bundler.settle_all();
