@@ -19,8 +19,10 @@
 namespace chaincast::fanout {
 
 // One's complement sum of `bytes` bytes as if they began at an even offset, folded to 16 bits.
-// About 1 ns per 40 bytes.
+// At most 64 KB. About 1 ns per 40 bytes, per 100 where the processor has AVX512_VNNI.
 uint32_t payload_sum(const uint8_t* data, size_t bytes) noexcept;
+// What payload_sum() does on other processors; for tests.
+uint32_t payload_sum_avx2(const uint8_t* data, size_t bytes) noexcept;
 
 // Adding the rotated sum leaves low + high + carry in the upper half.
 inline uint32_t fold_sum(uint64_t sum) noexcept {
