@@ -14,21 +14,25 @@ namespace chaincast::fanout {
 namespace {
 
 // Four words of each place from `at` on to places of sixteen bytes.
-void store_places(Stamps& stamps, unsigned at, Words a, Words b, Words c, Words d) noexcept {
+[[gnu::always_inline]] inline void store_places(Stamps& stamps, unsigned at, Words a, Words b,
+                                                Words c, Words d) noexcept {
   const auto of = [](Words words) { return reinterpret_cast<__m256i>(words); };
   const __m256i ab_low = _mm256_unpacklo_epi32(of(a), of(b));
   const __m256i ab_high = _mm256_unpackhi_epi32(of(a), of(b));
   const __m256i cd_low = _mm256_unpacklo_epi32(of(c), of(d));
   const __m256i cd_high = _mm256_unpackhi_epi32(of(c), of(d));
+  // Places 0 and 4, 1 and 5, 2 and 6, 3 and 7.
+  const __m256i first = _mm256_unpacklo_epi64(ab_low, cd_low);
+  const __m256i second = _mm256_unpackhi_epi64(ab_low, cd_low);
+  const __m256i third = _mm256_unpacklo_epi64(ab_high, cd_high);
+  const __m256i fourth = _mm256_unpackhi_epi64(ab_high, cd_high);
   const auto store = [&](unsigned place, __m256i two) {
-    std::memcpy(&stamps.hops[at + place], &two, 16);
-    const __m128i upper = _mm256_extracti128_si256(two, 1);
-    std::memcpy(&stamps.hops[at + place + 4], &upper, 16);
+    std::memcpy(&stamps.hops[at + place], &two, sizeof two);
   };
-  store(0, _mm256_unpacklo_epi64(ab_low, cd_low));
-  store(1, _mm256_unpackhi_epi64(ab_low, cd_low));
-  store(2, _mm256_unpacklo_epi64(ab_high, cd_high));
-  store(3, _mm256_unpackhi_epi64(ab_high, cd_high));
+  store(0, _mm256_permute2x128_si256(first, second, 0x20));
+  store(2, _mm256_permute2x128_si256(third, fourth, 0x20));
+  store(4, _mm256_permute2x128_si256(first, second, 0x31));
+  store(6, _mm256_permute2x128_si256(third, fourth, 0x31));
 }
 
 Words swap_bytes(Words words) noexcept {
@@ -64,22 +68,17 @@ void store_hops(Stamps& stamps, unsigned count, uint32_t link_id_be) noexcept {
 }
 
 // Fields of an mbuf that DPDK keeps side by side for drivers to write together.
-struct Rearm {
-  uint16_t data_off;
-  uint16_t refcnt;
-  uint16_t nb_segs;
-  uint16_t port;
-};
-struct Lengths {
-  uint32_t pkt_len;
-  uint16_t data_len;
-  uint16_t vlan_tci;
-};
-static_assert(offsetof(rte_mbuf, refcnt) == offsetof(rte_mbuf, rearm_data) + 2);
-static_assert(offsetof(rte_mbuf, nb_segs) == offsetof(rte_mbuf, rearm_data) + 4);
-static_assert(offsetof(rte_mbuf, port) == offsetof(rte_mbuf, rearm_data) + 6);
-static_assert(offsetof(rte_mbuf, data_len) == offsetof(rte_mbuf, pkt_len) + 4);
-static_assert(offsetof(rte_mbuf, vlan_tci) == offsetof(rte_mbuf, pkt_len) + 6);
+uint64_t rearm_word(unsigned data_off, unsigned refcnt, unsigned nb_segs, unsigned port) noexcept {
+  static_assert(offsetof(rte_mbuf, refcnt) == offsetof(rte_mbuf, data_off) + 2);
+  static_assert(offsetof(rte_mbuf, nb_segs) == offsetof(rte_mbuf, data_off) + 4);
+  static_assert(offsetof(rte_mbuf, port) == offsetof(rte_mbuf, data_off) + 6);
+  return data_off | uint64_t{refcnt} << 16 | uint64_t{nb_segs} << 32 | uint64_t{port} << 48;
+}
+uint64_t lengths_word(uint32_t pkt_len, unsigned data_len) noexcept {
+  static_assert(offsetof(rte_mbuf, data_len) == offsetof(rte_mbuf, pkt_len) + 4);
+  static_assert(offsetof(rte_mbuf, vlan_tci) == offsetof(rte_mbuf, pkt_len) + 6);
+  return pkt_len | uint64_t{data_len} << 32;
+}
 
 void set_size(rte_mbuf* packet, const uint8_t* data, size_t segment_bytes,
               size_t packet_bytes) noexcept {
@@ -118,8 +117,9 @@ void finish_shared(const Batch& batch, const HeaderPlan& plan, const Stamps& sta
   const HeaderPlan::Image image = plan.image();
   const unsigned end_at = RTE_PKTMBUF_HEADROOM + plan.reach_bytes();
   const bool is_long = plan.reach_bytes() > 64;
-  const auto header_bytes = static_cast<uint16_t>(plan.total_bytes());
-  const Rearm rearm = {static_cast<uint16_t>(end_at - header_bytes), 1, 2, RTE_MBUF_PORT_INVALID};
+  const unsigned header_bytes = plan.total_bytes();
+  const uint64_t rearm = rearm_word(end_at - header_bytes, 1, 2, RTE_MBUF_PORT_INVALID);
+  const uint32_t packet_extra = header_bytes - static_cast<uint32_t>(wire::hop_header_bytes);
   const uint64_t ol_flags = plan.ol_flags();
   const uint64_t tx_offload = plan.tx_offload();
   rte_mbuf* const* const payloads = batch.payloads();
@@ -128,8 +128,7 @@ void finish_shared(const Batch& batch, const HeaderPlan& plan, const Stamps& sta
     rte_mbuf* const packet = packets[i];
     HeaderPlan::put<kind>(image, is_long, static_cast<uint8_t*>(packet->buf_addr) + end_at,
                           stamps.hops[i].data(), stamps.ip_words[i], stamps.udp_words[i]);
-    const auto frames_bytes = stamps.bytes[i] - static_cast<uint32_t>(wire::hop_header_bytes);
-    const Lengths lengths = {header_bytes + frames_bytes, header_bytes, 0};
+    const uint64_t lengths = lengths_word(stamps.bytes[i] + packet_extra, header_bytes);
     std::memcpy(&packet->rearm_data, &rearm, sizeof rearm);
     std::memcpy(&packet->pkt_len, &lengths, sizeof lengths);
     packet->ol_flags = ol_flags;
