@@ -32,21 +32,22 @@ void Batch::take(std::span<Outgoing> datagrams) noexcept {
   count_ = static_cast<unsigned>(datagrams.size());
   totals_ = {};
   source_count_ = 0;
-  is_alike_ = true;
+  is_alike_ = false;
   has_sums_ = false;
   bytes_min_ = 0xffff;
   bytes_max_ = 0;
   for (unsigned i = 0; i < count_; ++i) {
     Outgoing& out = datagrams[i];
+    if (out.drop != stage::Drop::count_ || out.refused_by != nullptr) return;
+    if (out.room > 0 || out.granted == 0 || !note_source(out.source)) return;
     all_[i] = &out;
     payloads_[i] = out.payload;
     totals_.add(out.frames, out.bytes);
     bytes_min_ = std::min(bytes_min_, out.bytes);
     bytes_max_ = std::max(bytes_max_, out.bytes);
     gather(out, stamps_, i, false);
-    is_alike_ = is_alike_ && out.drop == stage::Drop::count_ && out.refused_by == nullptr &&
-                out.room == 0 && out.granted > 0 && note_source(out.source);
   }
+  is_alike_ = true;
 }
 
 // False: too many.
