@@ -108,7 +108,9 @@ class MbEngine final : public FrameEngine {
     hasher_.hash({hashed.data(), hashed_count});
     for (size_t i = 0; i < jobs.size(); ++i) {
       FrameJob& job = jobs[i];
-      if (hashed_count == 0 && i + prefetch_ahead < jobs.size()) prefetch(jobs[i + prefetch_ahead]);
+      if (const size_t next = i + prefetch_ahead(job); hashed_count == 0 && next < jobs.size()) {
+        prefetch(jobs[next]);
+      }
       if (!job.ok) continue;
       const MbKey& key = static_cast<const MbKey&>(*job.key);
       Tag tag;

@@ -62,8 +62,8 @@ void Hasher::hash_small(std::span<FrameJob* const> jobs) noexcept {
 
 void Hasher::hash_on(IMB_MGR* manager, std::span<FrameJob* const> jobs) noexcept {
   for (size_t i = 0; i < jobs.size(); ++i) {
-    if (i + prefetch_ahead < jobs.size()) prefetch(*jobs[i + prefetch_ahead]);
     FrameJob* const frame = jobs[i];
+    if (const size_t next = i + prefetch_ahead(*frame); next < jobs.size()) prefetch(*jobs[next]);
     while (free_count_ == 0) reclaim(IMB_FLUSH_JOB(manager));
     const uint8_t slot = free_[--free_count_];
     uint8_t* const message = staging_.get() + slot * staging_bytes + staging_offset;
