@@ -83,8 +83,8 @@ class Slot {
       copy_frame_in(frame, length);
     }
   }
-  // Whether fill() needs stream_barrier() around it. Shorter frames are fetched before they are
-  // written (Window::commit prefetches), and stay near whoever reads them.
+  // Whether fill() needs stream_barrier() around it. Fetching the place of shorter ones costs no
+  // more than the fences would.
   static bool is_streamed(uint16_t length) noexcept { return length >= 512; }
   static void stream_barrier() noexcept { _mm_sfence(); }
   void publish(Seq seq) noexcept {

@@ -23,7 +23,7 @@ Fit compare(const std::optional<Half>& found, const Half& wanted) {
   return *found == wanted ? Fit::fits : Fit::contradicts;
 }
 
-constexpr size_t prefetch_ahead = 2;  // arrivals
+constexpr size_t huge_page_bytes = size_t{2} << 20;
 
 bool is_kept(Commit outcome) {
   return outcome == Commit::committed || outcome == Commit::second;
@@ -46,7 +46,24 @@ Layout layout_of(const WindowConfig& config) {
   out.metas_bytes = places * sizeof(SlotMeta);
   out.total_bytes = out.words_bytes + out.owners_bytes + out.metas_bytes +
                     places * out.slot_words * sizeof(uint64_t);
+  if (out.total_bytes >= huge_page_bytes) {
+    out.total_bytes = round_up(out.total_bytes, huge_page_bytes);
+  }
   return out;
+}
+
+// Anonymous memory, or MAP_FAILED. What huge pages can hold begins at the start of one: else its
+// two ends would be on small pages, however much memory is free.
+void* map_aligned(size_t bytes) noexcept {
+  const size_t slack = bytes >= huge_page_bytes ? huge_page_bytes : 0;
+  void* const memory = mmap(nullptr, bytes + slack, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED || slack == 0) return memory;
+  auto* const begin = static_cast<uint8_t*>(memory);
+  const size_t before = (slack - reinterpret_cast<uintptr_t>(begin) % slack) % slack;
+  if (before > 0) munmap(begin, before);
+  munmap(begin + before + bytes, slack - before);
+  return begin + before;
 }
 
 }  // namespace
@@ -55,8 +72,7 @@ bool Window::Impl::map_memory() noexcept {
   const Layout layout = layout_of(config);
   slot_words = layout.slot_words;
   total_bytes = layout.total_bytes;
-  memory = mmap(nullptr, total_bytes, PROT_READ | PROT_WRITE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  memory = map_aligned(total_bytes);
   if (memory == MAP_FAILED) return false;
   // Both are wishes: a kernel without them takes ordinary pages, when they are touched.
   madvise(memory, total_bytes, MADV_HUGEPAGE);
@@ -96,15 +112,6 @@ Commit Window::Impl::commit_first(Seq seq, uint64_t word) noexcept {
                                       std::memory_order_relaxed)) {
       return Commit::committed;
     }
-  }
-}
-
-void Window::Impl::prefetch_place(Seq seq, uint16_t length) const noexcept {
-  if (Slot::is_streamed(length)) return;
-  const uint64_t* const place = bytes + index_of(seq) * slot_words;
-  constexpr size_t line_words = base::cache_line_bytes / sizeof(uint64_t);
-  for (size_t word = 0; word * sizeof(uint64_t) < length; word += line_words) {
-    __builtin_prefetch(place + word, 1);
   }
 }
 
@@ -290,9 +297,6 @@ void Window::commit(std::span<const Arrival> arrivals, CommitResult* results) no
   if (streams) Slot::stream_barrier();
   for (size_t i = 0; i < arrivals.size(); ++i) {
     const Arrival& a = arrivals[i];
-    if (i + prefetch_ahead < arrivals.size()) {
-      w.prefetch_place(arrivals[i + prefetch_ahead].seq, arrivals[i + prefetch_ahead].length);
-    }
     if (results[i].outcome == Commit::committed)
       w.slot_of(a.seq).fill(*a.digest, a.frame, a.length);
   }

@@ -99,7 +99,6 @@ struct Window::Impl {
   bool move_to_first(Seq seq, unsigned k) noexcept;
   bool keep_for(Seq seq, const Half& digest) noexcept;
   void release_storage(unsigned k) noexcept { store_release(owners[k], 0); }
-  void prefetch_place(Seq seq, uint16_t length) const noexcept;  // that commit() will write
   void commit_variant(const Arrival& arrival, CommitResult& result) noexcept;
   // Says of each kept one whether a higher seq was here before.
   void count_commits(std::span<const Arrival> arrivals, CommitResult* results) noexcept;
