@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 
 #include "base/assert.hpp"
 #include "fanout/stamp.hpp"
@@ -301,8 +302,8 @@ void Bundler::pack_group(const stage::Burst& burst, const Group& group,
 void Bundler::emit(const stage::Burst& burst, const Audience& audience,
                    std::span<const uint8_t> frames) noexcept {
   CC_ASSERT(count_ < outgoing_.size());
-  Outgoing& out = outgoing_[count_++];
-  out = {};
+  // In place: an assignment would be loads of what has just been stored in parts.
+  Outgoing& out = *std::construct_at(&outgoing_[count_++]);
   unsigned bytes = wire::hop_header_bytes;
   unsigned hops = 0;
   for (const uint8_t index : frames) {
