@@ -16,6 +16,11 @@
 // One stored frame of a window: a sequence lock with a single writer at a time (the winner of a
 // compare-and-swap) and any number of readers. Internal to dedup.
 //
+// A place may be filled a second time for the same seq (Window::resolve), so that `ready` alone
+// would not tell a reader who was away meanwhile: the count beside the length does. A reader loads
+// the count before `ready`, and both again at the end. The first filling for a seq, which is what
+// fill() is for, changes `ready` and need not count.
+//
 // Orders without fences, which the thread sanitizer does not follow: the writer clears `ready`,
 // then stores every word with release; a reader loads every word with acquire, then `ready` again.
 // A reader that saw one new word therefore sees the cleared `ready`. On x86 all of these are plain
@@ -38,7 +43,7 @@ struct alignas(64) SlotMeta {
   uint64_t ready;      // seq + 1 once complete; anything else: another frame, or none
   uint64_t digest[4];  // as bytes
   uint64_t link[2];    // the frame's link field, as bytes
-  uint64_t length;     // header and payload
+  uint64_t length;     // header and payload; from bit 16 on: how often write() has filled it
 };
 static_assert(sizeof(SlotMeta) == 64);
 
@@ -65,8 +70,9 @@ class Slot {
 
   // Writer. `length` fits the slot.
   void write(Seq seq, const Digest& digest, const uint8_t* frame, uint16_t length) noexcept {
+    const uint64_t count = (load_acquire(meta_->length) >> length_bits) + 1;
     open();
-    fill_meta(digest, frame, length);
+    fill_meta(digest, frame, count << length_bits | length);
     copy_frame_in(frame, length);
     WordRef(meta_->ready).store(seq + 1, std::memory_order_seq_cst);
   }
@@ -125,19 +131,26 @@ class Slot {
   // Length of the frame if `seq` was here all the while.
   std::optional<uint16_t> read(Seq seq, Digest& digest, uint8_t* out,
                                size_t bytes_max) const noexcept {
+    const uint64_t filled = load_acquire(meta_->length);
     if (!is_ready(seq)) return std::nullopt;
-    const size_t length = load_acquire(meta_->length);
+    const size_t length = filled & length_mask;
     copy_out(digest.data(), meta_->digest, digest.size());
     copy_out(out, bytes_, length < bytes_max ? length : bytes_max);
-    if (load_acquire(meta_->ready) != seq + 1) return std::nullopt;
+    if (!is_still(seq, filled)) return std::nullopt;
     return static_cast<uint16_t>(length);
   }
 
  private:
-  void fill_meta(const Digest& digest, const uint8_t* frame, uint16_t length) noexcept {
+  static constexpr unsigned length_bits = 16;
+  static constexpr uint64_t length_mask = (uint64_t{1} << length_bits) - 1;
+
+  void fill_meta(const Digest& digest, const uint8_t* frame, uint64_t filled) noexcept {
     copy_in(meta_->digest, digest.data(), digest.size());
     copy_in(meta_->link, frame + wire::frame_offset_link, sizeof meta_->link);
-    store_release(meta_->length, length);
+    store_release(meta_->length, filled);
+  }
+  bool is_still(Seq seq, uint64_t filled) const noexcept {
+    return load_acquire(meta_->ready) == seq + 1 && load_acquire(meta_->length) == filled;
   }
   // x86 keeps the order of all stores but streaming ones, vector stores included; the thread
   // sanitizer wants words.
@@ -197,9 +210,10 @@ class Slot {
     std::memcpy(to, &word, count);
   }
   std::optional<Half> half(Seq seq, const uint64_t* words) const noexcept {
+    const uint64_t filled = load_acquire(meta_->length);
     if (!is_ready(seq)) return std::nullopt;
     const Half found{{load_acquire(words[0]), load_acquire(words[1])}};
-    if (load_acquire(meta_->ready) != seq + 1) return std::nullopt;
+    if (!is_still(seq, filled)) return std::nullopt;
     return found;
   }
 

@@ -10,6 +10,7 @@
 
 #include "base/random.hpp"
 #include "dedup/frames.hpp"
+#include "dedup/slot.hpp"
 
 namespace chaincast::dedup {
 namespace {
@@ -54,6 +55,24 @@ TEST(Window, RefusesSizesOutOfRange) {
   ASSERT_TRUE(window.ok());
   EXPECT_GE((*window)->memory_bytes(), 1024u * (16 + 64 + 1216));
   EXPECT_EQ((*window)->memory_bytes(), Window::memory_bytes_of(config));
+}
+
+// A reader that was away while resolve() exchanged the variants finds its seq again, and would take
+// half of each for a frame.
+TEST(Slot, TellsASecondFillingForTheSameSeqFromTheFirst) {
+  SlotMeta meta{};
+  std::array<uint64_t, 12> bytes{};
+  Slot slot(meta, bytes.data());
+  const MadeFrame first = made_frame(5, 0), second = made_frame(5, 1);
+  slot.write(5, first.digest, first.bytes.data(), first.length);
+  const SlotMeta before = meta;
+  slot.write(5, second.digest, second.bytes.data(), second.length);
+  EXPECT_EQ(meta.ready, before.ready);
+  EXPECT_NE(meta.length, before.length);
+  Digest digest;
+  std::array<uint8_t, 96> buffer{};
+  EXPECT_EQ(slot.read(5, digest, buffer.data(), buffer.size()), second.length);
+  EXPECT_EQ(digest, second.digest);
 }
 
 TEST(Window, CommitsOnceAndReadsBack) {
