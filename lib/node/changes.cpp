@@ -71,6 +71,7 @@ Status Node::add_port(const PortConfig& config) {
 }
 
 Status Node::set_port_started(PortRecord& record, bool started) {
+  record.was_cut_off = false;
   if (record.is_started == started) return {};
   if (started) {
     if (Status done = record.port->start(); !done) return done;
@@ -133,6 +134,15 @@ void Node::follow_link(PortRecord& record, TimeNs now_ns) {
   }
 }
 
+// Every turn of control may try again what failed: the port says when its other end is there.
+void Node::reconnect(PortRecord& record) {
+  if (!record.port->wants_restart() || (!record.is_started && !record.was_cut_off)) return;
+  Status done = set_port_started(record, false);
+  if (done) done = set_port_started(record, true);
+  record.was_cut_off = !done;
+  if (!done) log_.warning(done.error().message);
+}
+
 Status Node::remove_port(const std::string& name) {
   auto found = find_port(name);
   if (!found) return found.error();
@@ -152,8 +162,8 @@ Status Node::remove_port(const std::string& name) {
 
 // Which worker polls which queue. Where the device steers, worker w has the queue of its UDP port;
 // worker 0 has the one before these, control's own, and polls it first. Elsewhere worker 0 has all
-// queues and hands datagrams over by their UDP port. A transmit queue has its housekeeping done by
-// the worker that sends on it.
+// queues. Unless rules steer, datagrams are handed over by their UDP port. A transmit queue has its
+// housekeeping done by the worker that sends on it.
 void Node::publish_receive_plan() {
   auto plan = std::make_unique<ReceivePlan>();
   const unsigned workers = plane_.workers();

@@ -111,14 +111,14 @@ unsigned Line::receive(const ReceiveQueue& rx) noexcept {
   return count;
 }
 
-// Without steering one queue receives all lanes; each replay window must still have one reader.
+// Without rules any queue may receive any lane; each replay window must still have one reader.
 void Line::hand_over(const ReceiveQueue& rx) noexcept {
   burst_.filter_datagrams([&](stage::Datagram& d) {
     const unsigned lane = static_cast<unsigned>(d.local_port - rx.udp_port);
     const unsigned owner = lane < rx.worker_of.size() ? rx.worker_of[lane] : index_;
     if (owner == index_) return stage::Drop::count_;
     rte_mbuf_refcnt_update(d.mbuf, 1);
-    if (plane_.mailboxes[owner]->handover.push(stage::Datagram{d})) {
+    if (plane_.mailboxes[owner]->handover[index_]->push(stage::Datagram{d})) {
       counters_.handed_over.add();
       if (observer_ != nullptr) observer_->handed_over(burst_, d);
       return stage::handed_over;
@@ -130,7 +130,10 @@ void Line::hand_over(const ReceiveQueue& rx) noexcept {
 
 unsigned Line::receive_handed_over() noexcept {
   unsigned count = 0;
-  while (count < stage::datagrams_max && mailboxes_.handover.pop(burst_.datagrams[count])) ++count;
+  for (const auto& ring : mailboxes_.handover) {
+    if (ring == nullptr) continue;
+    while (count < stage::datagrams_max && ring->pop(burst_.datagrams[count])) ++count;
+  }
   burst_.datagram_count = count;
   arrived();
   return count;

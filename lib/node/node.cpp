@@ -57,7 +57,9 @@ Node::~Node() {
     ControlDatagram datagram;
     while (mailbox->control.pop(datagram)) rte_pktmbuf_free(datagram.mbuf);
     stage::Datagram handed_over;
-    while (mailbox->handover.pop(handed_over)) rte_pktmbuf_free(handed_over.mbuf);
+    for (const auto& ring : mailbox->handover) {
+      while (ring != nullptr && ring->pop(handed_over)) rte_pktmbuf_free(handed_over.mbuf);
+    }
   }
   sight_.reset();
   carrier_.reset();
@@ -177,6 +179,7 @@ TimeNs Node::turn_ports(TimeNs now_ns) {
     if (record->control_due_ns <= now_ns) record->control_due_ns = record->port->control(now_ns);
     next = std::min(next, record->control_due_ns);
     follow_link(*record, now_ns);
+    reconnect(*record);
   }
   pools_.sweep();
   return next;

@@ -111,6 +111,7 @@ class Node final : public cli::Service {
     uint16_t id = 0;
     bool is_started = false;
     bool has_link = true;         // as last logged
+    bool was_cut_off = false;     // stopped for a restart that then failed
     rte_mempool* pool = nullptr;  // it receives into
     TimeNs control_due_ns = 0;
   };
@@ -158,6 +159,7 @@ class Node final : public cli::Service {
   void receive_control(TimeNs now_ns);
   TimeNs turn_ports(TimeNs now_ns);
   void follow_link(PortRecord& record, TimeNs now_ns);
+  void reconnect(PortRecord& record);
   void wait_for_workers();
   void poll_consoles(TimeNs until_ns);
 

@@ -57,9 +57,18 @@ struct ControlDatagram {
 };
 
 struct Mailboxes {
+  Mailboxes(unsigned owner, unsigned workers) {
+    for (unsigned w = 0; w < workers; ++w) {
+      handover.push_back(w == owner ? nullptr : std::make_unique<Handover>(handover_entries(w)));
+    }
+  }
+  using Handover = base::SpscRing<stage::Datagram>;
+  // Where nothing steers, worker 0 receives everything. What else there is was steered by a hash.
+  static size_t handover_entries(unsigned writer) { return writer == 0 ? 1024 : 256; }
+
   base::SpscRing<Command> commands{command_ring_entries};         // control writes
   base::SpscRing<ControlDatagram> control{control_ring_entries};  // the worker writes
-  base::SpscRing<stage::Datagram> handover{1024};                 // worker 0 writes
+  std::vector<std::unique_ptr<Handover>> handover;                // [writer]; null: the owner
   std::atomic<uint64_t> commands_done{0};                         // the worker writes
 };
 
@@ -67,7 +76,7 @@ struct Mailboxes {
 struct ReceiveQueue {
   port::Port* port = nullptr;
   uint16_t queue = 0;
-  // Worker of each UDP port of this port (index: local port - base); empty where the NIC steers.
+  // Worker of each UDP port of this port (index: local port - base); empty where rules steer.
   std::vector<uint8_t> worker_of;
   uint16_t udp_port = 0;
 };
@@ -84,7 +93,8 @@ struct Lookout {
 
 struct Plane {
   explicit Plane(unsigned workers) {
-    for (unsigned w = 0; w < workers; ++w) mailboxes.push_back(std::make_unique<Mailboxes>());
+    for (unsigned w = 0; w < workers; ++w)
+      mailboxes.push_back(std::make_unique<Mailboxes>(w, workers));
   }
 
   hop::LaneTable lanes;

@@ -122,6 +122,9 @@ class Port {
   // Whether the other end can be heard, as seen at the last control(): carrier, or a connected
   // process. True where nobody can tell.
   virtual bool has_link() const { return true; }
+  // Its other end has gone and waits to be connected to anew, as stop() and start() do. As seen at
+  // the last control().
+  virtual bool wants_restart() const { return false; }
   // The three below say `unsupported` where the kind of port has no such thing.
   // The largest IP packet from now on. While stopped; on failure the old one stays. `refused` with
   // both numbers above what device and buffers allow.

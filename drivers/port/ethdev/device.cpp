@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <rte_dev.h>
+#include <rte_devargs.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <sys/socket.h>
@@ -19,6 +20,8 @@
 #include <fstream>
 #include <regex>
 #include <string_view>
+
+#include "port/ethdev/memif.hpp"
 
 namespace chaincast::port::ethdev {
 
@@ -166,6 +169,23 @@ bool find_port(const std::string& name, uint16_t& id) {
   return false;
 }
 
+// "" where DPDK has none.
+std::string device_string(const rte_device* device) {
+  const rte_devargs* arguments = device != nullptr ? rte_dev_devargs(device) : nullptr;
+  return arguments == nullptr ? "" : fmt::format("{},{}", arguments->name, arguments->args);
+}
+
+// Of all devices, one a line.
+std::string device_strings() {
+  std::string out;
+  for (uint16_t id = 0; id < RTE_MAX_ETHPORTS; ++id) {
+    if (rte_eth_dev_is_valid_port(id) == 0) continue;
+    rte_eth_dev_info info{};
+    if (rte_eth_dev_info_get(id, &info) == 0) out += device_string(info.device) + "\n";
+  }
+  return out;
+}
+
 Error tells_nothing(const EthdevConfig& config, const std::string& device, int result) {
   return error(ErrorCode::io,
                fmt::format("port '{}': device '{}' tells nothing about itself ({}); is its driver "
@@ -264,11 +284,13 @@ uint16_t Device::rx_queues_max() const {
 void Device::release() noexcept {
   if (id_ == RTE_MAX_ETHPORTS) return;
   rte_device* device = info_.device;
+  const std::string text = device_string(device);
   rte_eth_dev_stop(id_);
   // Also where EAL had probed it: some drivers (net_virtio) give back what their rings hold only
   // when they are closed, and EAL would do that once the pool is gone.
   rte_eth_dev_close(id_);
   if (device != nullptr) rte_dev_remove(device);
+  end_memif_listener(text, device_strings());
   id_ = RTE_MAX_ETHPORTS;
   members_.clear();
 }

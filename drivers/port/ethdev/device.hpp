@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "port/ethdev/ethdev.hpp"
+#include "port/ethdev/receive_queues.hpp"
 #include "port/kinds.hpp"
 
 // Devices before they are ports: names, what stands in the way of using one, probing.
@@ -66,16 +67,23 @@ struct FlowCalls {
 // Whether the driver has flow rules at all.
 bool knows_rules(uint16_t device);
 
-// Steers UDP port `udp_port + q` to queue q for each q in 1..queues-1, for each family of own
-// addresses; the rest goes to queue 0. How many rules that took; 0, and nothing left behind, where
-// the device cannot. The device is started.
+// Steers UDP port `udp_port + q` to queue q for each q < queues, for each family of own addresses;
+// the rest goes where the device likes, to queue 0 in most. How many rules that took; 0, and
+// nothing left behind, where the device cannot. The device is started.
 unsigned steer_ports(uint16_t device, const EthdevConfig& config, uint16_t queues,
                      const FlowCalls& flows = {});
+
+// Has the hash of a device that is started show the UDP port alone, of the family of all own
+// addresses, and fills its table: port `udp_port + q` to queue q. False where the device cannot, or
+// addresses are of both families; the hash may be any then.
+bool hash_by_port(const rte_eth_dev_info& info, uint16_t device, const EthdevConfig& config,
+                  uint16_t queues);
 
 // What configuring the device came to.
 struct Setup {
   Capabilities capabilities;
   uint16_t mtu_max_bytes = 0;  // that device and buffers allow
+  Steering steering = Steering::none;
   unsigned steering_rules = 0;
 };
 

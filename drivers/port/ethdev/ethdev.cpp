@@ -12,6 +12,7 @@
 #include <cerrno>
 
 #include "port/ethdev/device.hpp"
+#include "port/ethdev/memif.hpp"
 #include "port/ethdev/queue.hpp"
 
 namespace chaincast::port {
@@ -22,11 +23,13 @@ using ethdev::Context;
 using ethdev::Device;
 using ethdev::Queue;
 using ethdev::Setup;
+using ethdev::Steering;
 
 constexpr unsigned control_burst = 64;  // packets per queue and call
 // Workers do not wake control when they have handed it packets.
 constexpr TimeNs control_interval_ns = 2 * ns_per_ms;
 constexpr TimeNs link_interval_ns = 100 * ns_per_ms;  // between two looks at the link
+constexpr TimeNs reconnect_interval_ns = ns_per_s;    // between two attempts of a memif client
 
 NeighbourConfig neighbour_config(const EthdevConfig& config, const Mac& mac) {
   NeighbourConfig out;
@@ -36,6 +39,18 @@ NeighbourConfig neighbour_config(const EthdevConfig& config, const Mac& mac) {
   out.gateway_v4 = config.gateway_v4;
   out.gateway_v6 = config.gateway_v6;
   return out;
+}
+
+const char* steering_name(Steering steering) {
+  switch (steering) {
+    case Steering::none:
+      return "none";
+    case Steering::rules:
+      return "flow rules";
+    case Steering::hash:
+      return "hash key";
+  }
+  return "?";
 }
 
 // Asks the kernel about, or tells it of, the interface below a device.
@@ -123,6 +138,7 @@ class EthdevPort final : public Port {
   Result<Destination> destination(const Endpoint& remote, uint16_t local_port) override;
   uint64_t destinations_version() const override { return neighbours_.version(); }
   TimeNs control(TimeNs now_ns) override;
+  bool wants_restart() const override { return has_waiting_server_; }
   bool has_link() const override { return is_present_ && link_.link_status == RTE_ETH_LINK_UP; }
   Status set_mtu(uint16_t mtu_bytes) override;
   Status set_promiscuous(bool is_on) override;
@@ -137,6 +153,7 @@ class EthdevPort final : public Port {
   void adopt(Device device, const Setup& setup);
   void dismiss();
   void look_at_link(TimeNs now_ns);
+  bool steer();
   void send(Frames& frames);
 
   EthdevConfig config_;  // mtu and promiscuity change
@@ -154,6 +171,8 @@ class EthdevPort final : public Port {
   bool is_present_ = true;
   rte_eth_link link_{};
   TimeNs link_due_ns_ = 0;
+  TimeNs reconnect_due_ns_ = 0;  // of a memif client; 0: not known since it was started
+  bool has_waiting_server_ = false;
   TimeNs now_ns_ = 0;
   uint64_t frames_lost_ = 0;  // control's frames without buffer or place
 };
@@ -194,6 +213,10 @@ void EthdevPort::look_at_link(TimeNs now_ns) {
   is_present_ = !was_removed_.load(std::memory_order_relaxed) &&
                 (!interface_.exists() || interface_.is_present());
   if (interface_.exists() && !interface_.is_running()) link_.link_status = RTE_ETH_LINK_DOWN;
+  if (reconnect_due_ns_ == 0 && now_ns != 0) reconnect_due_ns_ = now_ns + reconnect_interval_ns;
+  has_waiting_server_ = !has_link() && ethdev::is_memif_client(config_.device) && now_ns != 0 &&
+                        now_ns >= reconnect_due_ns_ && ethdev::has_memif_server(config_.device) &&
+                        !ethdev::has_memif_connection(config_.device);
 }
 
 Info EthdevPort::info() const {
@@ -220,6 +243,7 @@ Info EthdevPort::info() const {
       {"speed_mbps",
        std::to_string(link_.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link_.link_speed)},
       {"vlan", std::to_string(config_.vlan)},
+      {"steering", steering_name(setup_.steering)},
       {"steering_rules", std::to_string(setup_.steering_rules)},
       {"arp_answered", std::to_string(answers.answered_arp)},
       {"ndp_answered", std::to_string(answers.answered_ndp)},
@@ -337,14 +361,15 @@ void EthdevPort::send(Frames& frames) {
 
 Status EthdevPort::start() {
   if (is_started_) return {};
+  reconnect_due_ns_ = 0;
+  has_waiting_server_ = false;
   if (!device_) {
     return error(ErrorCode::refused, fmt::format("port '{}': its device '{}' is gone; plug it in "
                                                  "and `port reset {}`",
                                                  config_.name, config_.device, config_.name));
   }
   if (Status started = ethdev::start_device(config_, device_->id()); !started.ok()) return started;
-  if (setup_.capabilities.rx_queues > 1 && setup_.steering_rules > 0 &&
-      ethdev::steer_ports(device_->id(), config_, setup_.capabilities.rx_queues) == 0) {
+  if (!steer()) {
     rte_eth_dev_stop(device_->id());
     return error(ErrorCode::io, fmt::format("port '{}': device '{}' no longer steers UDP ports; "
                                             "attach it again",
@@ -354,6 +379,20 @@ Status EthdevPort::start() {
   link_due_ns_ = 0;
   look_at_link(now_ns_);
   return {};
+}
+
+// What set_up() found possible, again: starting a device forgets it.
+bool EthdevPort::steer() {
+  const uint16_t queues = setup_.capabilities.rx_queues;
+  switch (setup_.steering) {
+    case Steering::none:
+      return true;
+    case Steering::rules:
+      return ethdev::steer_ports(device_->id(), config_, queues) > 0;
+    case Steering::hash:
+      return ethdev::hash_by_port(device_->info(), device_->id(), config_, queues);
+  }
+  return false;
 }
 
 void EthdevPort::stop() {

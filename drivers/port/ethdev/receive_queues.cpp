@@ -18,7 +18,10 @@ Result<QueueChoice> choose_queues(const QueueWish& wish, QueueDevice& device) {
     out.rules = rules.value();
     // With fewer queues some worker's bulk arrives where control does.
     if (out.rx_queues == with_control) out.control = ControlQueue::own;
-    if (out.rules > 0) return out;
+    if (out.rules > 0) {
+      out.steering = Steering::rules;
+      return out;
+    }
   }
   out.control = ControlQueue::hashed;
   if (wish.spreads_always && wish.rx_max > 1) {
@@ -29,6 +32,14 @@ Result<QueueChoice> choose_queues(const QueueWish& wish, QueueDevice& device) {
   }
   if (wish.has_hash && out.rx_queues > 1 &&
       device.configure(out.rx_queues, out.tx_queues, true).ok()) {
+    // With fewer queues two ports would have to share one, and control with them.
+    if (out.rx_queues < with_control) return out;
+    const Result<bool> by_port = device.try_port_hash(out.rx_queues);
+    if (!by_port.ok()) return by_port.error();
+    if (by_port.value()) {
+      out.control = ControlQueue::own;
+      out.steering = Steering::hash;
+    }
     return out;
   }
   out.control = ControlQueue::shared;

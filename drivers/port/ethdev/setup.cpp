@@ -186,6 +186,15 @@ class RealDevice final : public QueueDevice {
     return rules;
   }
 
+  Result<bool> try_port_hash(uint16_t rx_queues) override {
+    if (Status started = start_device(config_, device_.id()); !started.ok()) {
+      return started.error();
+    }
+    const bool shows_port = hash_by_port(device_.info(), device_.id(), config_, rx_queues);
+    rte_eth_dev_stop(device_.id());
+    return shows_port;
+  }
+
  private:
   const EthdevConfig& config_;
   const Device& device_;
@@ -246,6 +255,7 @@ Result<Setup> set_up(const EthdevConfig& config, const Device& device, rte_mempo
   const Result<QueueChoice> queues = choose_queues(wish_of(config, device), real);
   if (!queues.ok()) return queues.error();
   Setup out;
+  out.steering = queues->steering;
   out.steering_rules = queues->rules;
   out.capabilities.rx_queues = queues->rx_queues;
   out.capabilities.tx_queues = queues->tx_queues;
@@ -257,7 +267,8 @@ Result<Setup> set_up(const EthdevConfig& config, const Device& device, rte_mempo
   out.capabilities.shared_segments = is_shared.value();
   out.capabilities.udp_checksum = (plan.tx_offloads & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0;
   out.capabilities.ipv4_checksum = (plan.tx_offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
-  out.capabilities.steers_ports = queues->control == ControlQueue::own;
+  out.capabilities.steers_ports =
+      queues->control == ControlQueue::own && queues->steering == Steering::rules;
   return out;
 }
 

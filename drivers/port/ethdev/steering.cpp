@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "port/ethdev/device.hpp"
+#include "port/ethdev/port_hash.hpp"
 
 namespace chaincast::port::ethdev {
 
@@ -42,7 +43,37 @@ bool has_address(const EthdevConfig& config, bool is_ipv6) {
       [is_ipv6](const InterfaceAddress& own) { return own.address.is_ipv6 == is_ipv6; });
 }
 
+bool set_key(uint16_t device, uint64_t types, PortHash& hash) {
+  rte_eth_rss_conf conf{};
+  conf.rss_key = hash.key.data();
+  conf.rss_key_len = hash_key_bytes;
+  conf.rss_hf = types;
+  return rte_eth_dev_rss_hash_update(device, &conf) == 0;
+}
+
+bool set_table(uint16_t device, const PortHash& hash) {
+  std::vector<rte_eth_rss_reta_entry64> groups(
+      (hash.queue_of.size() + RTE_ETH_RETA_GROUP_SIZE - 1) / RTE_ETH_RETA_GROUP_SIZE);
+  for (size_t i = 0; i < hash.queue_of.size(); ++i) {
+    rte_eth_rss_reta_entry64& group = groups[i / RTE_ETH_RETA_GROUP_SIZE];
+    group.mask |= uint64_t{1} << i % RTE_ETH_RETA_GROUP_SIZE;
+    group.reta[i % RTE_ETH_RETA_GROUP_SIZE] = hash.queue_of[i];
+  }
+  return rte_eth_dev_rss_reta_update(device, groups.data(),
+                                     static_cast<uint16_t>(hash.queue_of.size())) == 0;
+}
+
 }  // namespace
+
+bool hash_by_port(const rte_eth_dev_info& info, uint16_t device, const EthdevConfig& config,
+                  uint16_t queues) {
+  const bool is_ipv6 = has_address(config, true);
+  if (is_ipv6 == has_address(config, false)) return false;
+  const uint64_t types = is_ipv6 ? RTE_ETH_RSS_NONFRAG_IPV6_UDP : RTE_ETH_RSS_NONFRAG_IPV4_UDP;
+  if ((info.flow_type_rss_offloads & types) == 0) return false;
+  auto hash = hash_ports(config.udp_port, queues, is_ipv6, info.reta_size);
+  return hash && set_key(device, types, *hash) && set_table(device, *hash);
+}
 
 bool knows_rules(uint16_t device) {
   const rte_flow_attr attributes{};
@@ -55,7 +86,7 @@ bool knows_rules(uint16_t device) {
 unsigned steer_ports(uint16_t device, const EthdevConfig& config, uint16_t queues,
                      const FlowCalls& flows) {
   unsigned rules = 0;
-  for (uint16_t queue = 1; queue < queues; ++queue) {
+  for (uint16_t queue = 0; queue < queues; ++queue) {
     for (const bool is_ipv6 : {false, true}) {
       if (!has_address(config, is_ipv6)) continue;
       if (!steer_one(device, config, is_ipv6, queue, flows)) {

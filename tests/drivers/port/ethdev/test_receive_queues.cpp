@@ -25,7 +25,13 @@ class NotingDevice final : public QueueDevice {
     return takes_rules ? rx_queues - 1u : 0u;
   }
 
+  Result<bool> try_port_hash(uint16_t rx_queues) override {
+    calls.push_back("key " + std::to_string(rx_queues));
+    return takes_key;
+  }
+
   bool takes_rules = true;
+  bool takes_key = false;
   bool refuses_hash = false;
   std::vector<std::string> calls;
 };
@@ -49,6 +55,7 @@ TEST(ReceiveQueues, RulesLeaveTheFirstQueueToControl) {
   EXPECT_EQ(chosen->control, ControlQueue::own);
   EXPECT_EQ(chosen->rx_queues, 3);
   EXPECT_EQ(chosen->tx_queues, 3);
+  EXPECT_EQ(chosen->steering, Steering::rules);
   EXPECT_EQ(chosen->rules, 2u);
   EXPECT_EQ(device.calls, (Calls{"plain 3/3", "rules 3"}));
 }
@@ -74,7 +81,33 @@ TEST(ReceiveQueues, WhereRulesAreRefusedTheHashSpreads) {
   EXPECT_EQ(chosen->control, ControlQueue::hashed);
   EXPECT_EQ(chosen->rx_queues, 2);
   EXPECT_EQ(chosen->rules, 0u);
-  EXPECT_EQ(device.calls, (Calls{"plain 2/2", "rules 2", "hash 2/2"}));
+  EXPECT_EQ(device.calls, (Calls{"plain 2/2", "rules 2", "hash 2/2", "key 2"}));
+}
+
+TEST(ReceiveQueues, AHashOfThePortLeavesTheFirstQueueToControlToo) {
+  QueueWish wanted = wish(2, 16, 16);
+  wanted.has_hash = true;
+  NotingDevice device;
+  device.takes_key = true;
+  const auto chosen = choose_queues(wanted, device);
+  ASSERT_TRUE(chosen.ok());
+  EXPECT_EQ(chosen->control, ControlQueue::own);
+  EXPECT_EQ(chosen->steering, Steering::hash);
+  EXPECT_EQ(chosen->rx_queues, 3);
+  EXPECT_EQ(device.calls, (Calls{"hash 3/3", "key 3"}));
+}
+
+// Two ports would share a queue: the plain hash spreads better.
+TEST(ReceiveQueues, WithTooFewQueuesTheHashIsLeftAsItIs) {
+  QueueWish wanted = wish(3, 2, 4);
+  wanted.has_hash = true;
+  NotingDevice device;
+  device.takes_key = true;
+  const auto chosen = choose_queues(wanted, device);
+  ASSERT_TRUE(chosen.ok());
+  EXPECT_EQ(chosen->control, ControlQueue::hashed);
+  EXPECT_EQ(chosen->steering, Steering::none);
+  EXPECT_EQ(device.calls, (Calls{"hash 2/4"}));
 }
 
 TEST(ReceiveQueues, WhereTheHashIsRefusedTooThereIsOneQueue) {
@@ -184,27 +217,32 @@ EthdevConfig config_with(std::initializer_list<const char*> addresses) {
   return out;
 }
 
-TEST(Steering, NamesTheBulkPortsAndNotTheBasePort) {
+// The base port too: a device may have an own mind about what no rule names.
+TEST(Steering, NamesEveryPort) {
   FakeFlows flows;
-  EXPECT_EQ(steer_ports(0, config_with({"192.0.2.1"}), 3, flows.calls()), 2u);
-  EXPECT_EQ(flows.rules,
-            (std::vector<Rule>{{{eth, ipv4, udp}, 7001, 1}, {{eth, ipv4, udp}, 7002, 2}}));
+  EXPECT_EQ(steer_ports(0, config_with({"192.0.2.1"}), 3, flows.calls()), 3u);
+  EXPECT_EQ(flows.rules, (std::vector<Rule>{{{eth, ipv4, udp}, 7000, 0},
+                                            {{eth, ipv4, udp}, 7001, 1},
+                                            {{eth, ipv4, udp}, 7002, 2}}));
 }
 
 TEST(Steering, HasARulePerFamilyAndNotPerAddress) {
   FakeFlows flows;
   EXPECT_EQ(
-      steer_ports(0, config_with({"192.0.2.1", "2001:db8::1", "192.0.2.2"}), 2, flows.calls()), 2u);
-  EXPECT_EQ(flows.rules,
-            (std::vector<Rule>{{{eth, ipv4, udp}, 7001, 1}, {{eth, ipv6, udp}, 7001, 1}}));
+      steer_ports(0, config_with({"192.0.2.1", "2001:db8::1", "192.0.2.2"}), 2, flows.calls()), 4u);
+  EXPECT_EQ(flows.rules, (std::vector<Rule>{{{eth, ipv4, udp}, 7000, 0},
+                                            {{eth, ipv6, udp}, 7000, 0},
+                                            {{eth, ipv4, udp}, 7001, 1},
+                                            {{eth, ipv6, udp}, 7001, 1}}));
 }
 
 TEST(Steering, LooksBehindTheTagWhereThereIsOne) {
   FakeFlows flows;
   EthdevConfig config = config_with({"192.0.2.1"});
   config.vlan = 77;
-  EXPECT_EQ(steer_ports(0, config, 2, flows.calls()), 1u);
-  EXPECT_EQ(flows.rules, (std::vector<Rule>{{{eth, vlan, ipv4, udp}, 7001, 1}}));
+  EXPECT_EQ(steer_ports(0, config, 2, flows.calls()), 2u);
+  EXPECT_EQ(flows.rules, (std::vector<Rule>{{{eth, vlan, ipv4, udp}, 7000, 0},
+                                            {{eth, vlan, ipv4, udp}, 7001, 1}}));
 }
 
 TEST(Steering, LeavesNothingBehindWhereOneRuleIsRefused) {
