@@ -5,7 +5,7 @@ against their JSON Schemas by python3-jsonschema, manual pages by groff."""
 import json
 import re
 
-from harness import PROGRAMS, must, needs, output_of
+from harness import PROGRAMS, ROOT, must, needs, output_of
 from lab import Lab, publish_file
 from test_cli import commands
 from test_network import content
@@ -113,8 +113,15 @@ def test_manual_pages_are_sound_and_complete(t):
     assert len(keys) > 40, keys
     for key in keys:
         assert re.search(rf"^ +{key}\b", pages["chaincast.toml.5"], re.MULTILINE), key
-    for program, page in (("chaincast", "chaincast.8"), ("chaincastctl", "chaincastctl.1"),
-                          ("chaincast-gen", "chaincast-gen.1")):
-        for option in re.findall(r"^ +(?:-\w,? ?)?(--[a-z-]+)", must([PROGRAMS[program], "--help"]),
-                                 re.MULTILINE):
+    file = ROOT / "scripts/support/package/chaincast-host-setup.8"
+    code, _, warnings = output_of(["groff", "-man", "-ww", "-z", "-Tascii", file])
+    assert code == 0 and not warnings, warnings
+    pages[file.name] = rendered(file)
+    for program, page in ((PROGRAMS["chaincast"], "chaincast.8"),
+                          (PROGRAMS["chaincastctl"], "chaincastctl.1"),
+                          (PROGRAMS["chaincast-gen"], "chaincast-gen.1"),
+                          (ROOT / "scripts/host-setup", file.name)):
+        options = re.findall(r"^ +(?:-\w,? ?)?(--[a-z-]+)", must([program, "--help"]), re.MULTILINE)
+        assert options, program
+        for option in options:
             assert option in pages[page], f"{page} lacks {option}"
