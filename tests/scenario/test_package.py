@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The Debian packages on a fresh Debian 12: as a container's file system, as a service, purged."""
+"""The Debian packages on a fresh Debian 12: as a container's file system, as a service with and
+without systemd, purged."""
 
 import json
 import os
@@ -12,6 +13,7 @@ from bare import Debian, require_wish
 from harness import ROOT, limits, must, needs, output_of
 from net import Namespace, connect
 from service import Manager, Unit
+from under_systemd import check_under_systemd
 
 RECIPE = ROOT / "scripts/support/package/Containerfile"
 PUBLISHER = ROOT / "apps/libchaincast/examples/publish.c"
@@ -219,6 +221,7 @@ def test_packages_on_a_bare_system(t):
     check_files(debian)
     build_publisher(debian)
     assert "net_af_packet" not in check_service(t, debian, network, 0)
+    check_under_systemd(t, debian, network)
     add_wire(debian)
     assert "net_af_packet" in check_service(t, debian, network, CAP_NET_ADMIN | CAP_NET_RAW,
                                             "af-packet.conf")
