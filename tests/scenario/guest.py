@@ -23,7 +23,9 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "chainc
 # The flavour for clouds is the smallest that has uio. It lacks the kernel's drivers of e1000.
 KERNEL_FLAVOUR = "linux-image-cloud-amd64"
 MODULES = ("uio", "uio_pci_generic", "vmxnet3", "virtio_net", "net_failover", "failover",
-           "virtio_pci", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_ring", "virtio")
+           "virtio_pci", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_ring", "virtio",
+           # For NICs behind an IOMMU.
+           "vfio", "vfio_virqfd", "vfio_iommu_type1", "vfio-pci-core", "vfio-pci", "irqbypass")
 MEMORY_MEBIBYTES = 1024
 BOOT_SECONDS = 240
 
@@ -176,10 +178,12 @@ class Archive:
 # --- the machine --------------------------------------------------------------------------------
 
 class Nic:
-    """An emulated NIC: QEMU's model, where it sits in the guest, and the tap behind it."""
+    """An emulated NIC: QEMU's model, where it sits in the guest, and the tap behind it, with as
+    many queues as the model has."""
 
-    def __init__(self, model, slot, mtu=1500, options=""):
+    def __init__(self, model, slot, mtu=1500, options="", queues=1):
         self.model = model
+        self.queues = queues
         self.address = f"0000:00:{slot:02x}.0"
         self.slot = slot
         self.mtu = mtu
@@ -188,9 +192,10 @@ class Nic:
 
 
 class Guest:
-    """A running machine. `run` is a shell in it."""
+    """A running machine. `run` is a shell in it. With `iommu`, of the kind that vfio-pci wants."""
 
-    def __init__(self, scenario, namespace, nics, archive):
+    def __init__(self, scenario, namespace, nics, archive, iommu=False, cpus=2,
+                 memory=MEMORY_MEBIBYTES):
         self.scenario = scenario
         self.console = scenario.dir / "console.log"
         version, place = kernel()
@@ -199,14 +204,18 @@ class Guest:
         archive.write(initramfs)
         door = scenario.dir / "guest.sock"
         command = [
-            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", 2,
-            "-m", MEMORY_MEBIBYTES, "-nodefaults", "-no-user-config", "-display", "none",
+            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", cpus,
+            "-m", memory, "-nodefaults", "-no-user-config", "-display", "none",
             "-no-reboot", "-kernel", place / f"vmlinuz-{version}", "-initrd", initramfs,
-            "-append", "console=ttyS0 panic=-1 quiet", "-serial", f"file:{self.console}",
-            "-serial", f"unix:{door},server=on,wait=off"]
+            "-append", "console=ttyS0 panic=-1 quiet intel_iommu=on",
+            "-serial", f"file:{self.console}", "-serial", f"unix:{door},server=on,wait=off"]
+        if iommu:
+            command += ["-machine", "q35", "-device", "intel-iommu"]
         for nic in nics:
             self.add_tap(namespace, nic)
-            command += ["-netdev", f"tap,id={nic.tap},ifname={nic.tap},script=no,downscript=no",
+            several = f",queues={nic.queues}" if nic.queues > 1 else ""
+            command += ["-netdev", f"tap,id={nic.tap},ifname={nic.tap},script=no,downscript=no"
+                        f"{several}",
                         "-device", f"{nic.model},netdev={nic.tap},addr={nic.slot:#x},romfile=,"
                         f"mac=52:54:00:77:00:{nic.slot:02x}{nic.options}"]
         self.process = namespace.start(command, "guest")
@@ -231,7 +240,8 @@ class Guest:
 
     @staticmethod
     def add_tap(namespace, nic):
-        namespace.run("ip", "tuntap", "add", "dev", nic.tap, "mode", "tap")
+        namespace.run("ip", "tuntap", "add", "dev", nic.tap, "mode", "tap",
+                      *(["multi_queue"] if nic.queues > 1 else []))
         namespace.run("sysctl", "-q", "-w", f"net.ipv6.conf.{nic.tap}.disable_ipv6=1")
         namespace.run("ip", "link", "set", nic.tap, "mtu", nic.mtu, "up")
 

@@ -9,17 +9,14 @@ each with a node of the host behind it. host-setup hands the NICs over and takes
 
 import difflib
 import hashlib
-import json
-import re
-import shlex
-from pathlib import Path
 
 import net
-from guest import Archive, Guest, Nic
-from harness import PROGRAMS, ROOT, limits, must, needs, until
+from guest import Guest, Nic
+from guest_node import MACHINE, SECONDS, GuestNode, host_setup, node_archive
+from harness import PROGRAMS, limits, must, needs, until
 from lab import Node, publish_file
 from subscriber import Subscriber
-from test_host_setup import SNAPSHOT, commands
+from test_host_setup import commands
 from test_network import content
 from test_ports import wait_for_links
 
@@ -37,57 +34,10 @@ JUMBO_NODES = (1, 2)
 LEAVES_BY = (("b",), ("b", "jumbo-b"), ("a", "b", "jumbo-a"), ("a",))
 PMDS = ("bus_pci", "bus_vdev", "mempool_ring", "net_e1000", "net_vmxnet3", "net_virtio")
 HUGEPAGE_MEBIBYTES = 512
-# Everything that a guest does is slow, and slower where other tests run.
-SECONDS = 180
 
 
 def address(number, end):
     return f"10.77.{number}.{end}"
-
-
-def dpdk_plugin(name):
-    """Where EAL finds a driver: `dpdk/pmds-VERSION` beside DPDK's libraries."""
-    libraries = Path(re.search(r"librte_eal\S* => (\S+)", must(["ldd", PROGRAMS["chaincast"]]))[1])
-    return next(libraries.parent.glob(f"dpdk/pmds-*/librte_{name}.so"))
-
-
-class GuestNode(Node):
-    """A node in the guest, at the same paths as on this host."""
-
-    LOG, CODE = "/tmp/relay.log", "/tmp/relay.code"
-
-    def __init__(self, scenario, name):
-        super().__init__(scenario, name)
-        self.guest = None
-
-    def start(self, *options, seconds=SECONDS):
-        words = shlex.join(["chaincast", *options, "--config", str(self.config_path)])
-        self.guest.run(f"rm -f {self.CODE}; ({words} >{self.LOG} 2>&1; echo $? >{self.CODE}) &")
-        self.scenario.until(lambda: self.has_ended() or self.try_control("show", "version"),
-                            seconds, f"{self.name} to answer in the guest", [self.guest.process])
-        assert not self.has_ended(), self.log_text()
-        return self
-
-    def has_ended(self):
-        return self.guest.try_run(f"test -s {self.CODE}")[0] == 0
-
-    def log_text(self):
-        return self.guest.run(f"cat {self.LOG}; dmesg | tail -5")
-
-    def control_command(self, *words):
-        return ["chaincastctl", "--socket", self.socket, *words]
-
-    def control(self, *words, seconds=SECONDS):
-        return json.loads(self.guest.run(*self.control_command("--json", *words), seconds=seconds))
-
-    def try_control(self, *words):
-        code, out = self.guest.try_run(*self.control_command("--json", *words))
-        return json.loads(out) if code == 0 else None
-
-    def stop(self, seconds=SECONDS):
-        self.guest.run("kill $(pidof chaincast)")
-        self.scenario.until(self.has_ended, seconds, f"{self.name} to end", [self.guest.process])
-        return int(self.guest.run(f"cat {self.CODE}"))
 
 
 class Star:
@@ -142,15 +92,7 @@ class Star:
             "stream": self.streams()})
 
     def boot(self):
-        archive = Archive()
-        archive.add_program("/bin/bash")
-        archive.add_file(ROOT / "scripts/host-setup", "/usr/sbin/chaincast-host-setup")
-        for name in ("chaincast", "chaincastctl"):
-            archive.add_program(PROGRAMS[name], f"/usr/bin/{name}")
-        for pmd in PMDS:
-            archive.add_program(dpdk_plugin(pmd))
-        archive.add_tree(self.relay.dir)
-        archive.add_tree(self.t.dir / "secrets")
+        archive = node_archive(self.t, [self.relay], PMDS)
         guest = Guest(self.t, self.place, NICS, archive)
         for number, nic in enumerate(NICS):
             self.place.add_address(nic.tap, f"{address(number, 2)}/24")
@@ -158,15 +100,8 @@ class Star:
         return guest
 
 
-HOST_SETUP = "chaincast-host-setup"
-MACHINE = SNAPSHOT + "cat /proc/mounts"
 OPTIONS = ["--memory", HUGEPAGE_MEBIBYTES,
            *(word for nic in NICS for word in ("--nic", nic.address))]
-
-
-def host_setup(guest, *words):
-    """(exit code, output)."""
-    return guest.try_run(HOST_SETUP, *words, seconds=SECONDS * 2)
 
 
 def nics_in_use_are_refused(guest):
