@@ -20,8 +20,8 @@
 // Relays side by side, in turns: reads a plan from standard input, writes one JSON line per
 // repetition and cell. scripts/bench ipsec makes the plan and sums up.
 //
-//   {"cpu": 1, "has_hugepages": false, "repeats": 5, "set_bytes": 67108864, "time_ms": 60,
-//    "best": {"sha_ns": 300, "gcm_ns": 119},
+//   {"cpu": 1, "second_cpu": 0, "has_hugepages": false, "repeats": 5, "set_bytes": 67108864,
+//    "time_ms": 60, "best": {"sha_ns": 300, "gcm_ns": 119},
 //    "cells": [{"system": "chaincast", "suite": "sha256-gmac", "unit_bytes": 1400, "bundle": 1,
 //               "datagram_bytes": 1472, "mtu_bytes": 1500, "fanout": 8, "offered": 1,
 //               "is_warm": false, "sink": "null"}, ...]}
@@ -58,6 +58,9 @@ Cell cell_of(const Json& row) {
   out.offered = row.value("offered", 1u);
   out.is_warm = row.value("is_warm", false);
   out.has_stage_clock = row.value("has_stage_clock", false);
+  out.is_plain = row.value("is_plain", false);
+  out.workers = row.value("workers", 1u);
+  out.mix = row.value("mix", std::vector<uint16_t>{});
   out.sink = row.value("sink", "null") == "ring" ? Sink::ring : Sink::null;
   return out;
 }
@@ -152,6 +155,7 @@ int run(const Json& plan) {
   eal.cpu = plan.value("cpu", 0u);
   eal.has_hugepages = plan.value("has_hugepages", false);
   eal.memory_mb = plan.value("memory_mb", 1024u);
+  eal.second_cpu = plan.value("second_cpu", -1);
   start_eal(eal);
   Bench bench;
   bench.options.set_bytes = plan.value("set_bytes", bench.options.set_bytes);

@@ -37,13 +37,16 @@ Result run_trial(const Cell& cell, const TrialOptions& options, const MakeRelay&
   Device& device = relay->device();
   const size_t each = footprint(*relay);
   const size_t bytes = cell.is_warm ? options.warm_bytes : options.set_bytes;
-  const auto datagrams = static_cast<unsigned>(std::max<size_t>(bytes / each, 64));
+  const auto datagrams =
+      static_cast<unsigned>(std::max<size_t>(bytes / each / cell.workers, 64));  // of each worker
   const auto limit = static_cast<uint64_t>(static_cast<double>(options.time_max_ns) *
                                            static_cast<double>(rte_get_tsc_hz()) / 1e9);
-  out.set_bytes = datagrams * each;
+  out.set_bytes = datagrams * each * cell.workers;
   device.stop_offering_after(limit);
   relay->prepare(datagrams);
-  device.sample(samples_wanted, std::min<uint64_t>(datagrams, 2000) * cell.fanout, random);
+  if (cell.fanout > 0) {
+    device.sample(samples_wanted, std::min<uint64_t>(datagrams, 2000) * cell.fanout, random);
+  }
   const uint64_t steal = steal_ticks();
   {
     const Undisturbed undisturbed;
@@ -60,7 +63,7 @@ Result run_trial(const Cell& cell, const TrialOptions& options, const MakeRelay&
   out.steal_ticks = steal_ticks() - steal;
   out.units = relay->units();
   out.copies = relay->copies();
-  out.datagrams = device.received();
+  out.datagrams = relay->arrived();
   out.sent = device.sent();
   out.samples = static_cast<unsigned>(device.samples().size());
   out.stages = relay->stages();

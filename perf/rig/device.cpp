@@ -13,13 +13,14 @@
 
 namespace chaincast::bench {
 
-Device::Device(const DeviceConfig& config) : sink_(config.sink) {
+Device::Device(const DeviceConfig& config) : sink_(config.sink), queues_(config.tx_queues) {
   port::EthdevConfig wanted;
   wanted.name = config.name;
   wanted.device = config.name + ",no-rx=1";
   wanted.addresses = {{config.address, 16}};
   wanted.udp_port = config.address.port;
   wanted.mtu_bytes = config.mtu_bytes;
+  wanted.workers = wanted.queues = static_cast<uint16_t>(config.tx_queues);
   auto made = port::make_ethdev(wanted, config.pool);
   if (!made.ok()) fmt::print(stderr, "bench: {}\n", made.error().message);
   CC_ASSERT(made.ok());
@@ -30,12 +31,16 @@ Device::Device(const DeviceConfig& config) : sink_(config.sink) {
   std::copy(std::begin(address.addr_bytes), std::end(address.addr_bytes), mac_.begin());
   CC_ASSERT(port_->start().ok());
   receive_callback_ = rte_eth_add_rx_callback(id_, 0, on_receive, this);
-  transmit_callback_ = rte_eth_add_tx_callback(id_, 0, on_transmit, this);
-  CC_ASSERT(receive_callback_ != nullptr && transmit_callback_ != nullptr);
-  if (sink_ == Sink::ring) {
+  CC_ASSERT(receive_callback_ != nullptr);
+  for (uint16_t q = 0; q < queues_.size(); ++q) {
+    Queue& queue = queues_[q];
+    queue.device = this;
+    queue.callback = rte_eth_add_tx_callback(id_, q, on_transmit, &queue);
+    CC_ASSERT(queue.callback != nullptr);
+    if (sink_ != Sink::ring) continue;
     // Full from the start, so that one comes back for each that goes in.
-    ring_.resize(ring_packets);
-    CC_ASSERT(rte_pktmbuf_alloc_bulk(config.pool, ring_.data(), ring_packets) == 0);
+    queue.ring.resize(ring_packets);
+    CC_ASSERT(rte_pktmbuf_alloc_bulk(config.pool, queue.ring.data(), ring_packets) == 0);
   }
 }
 
@@ -44,9 +49,11 @@ Device::~Device() {
   release();
   // DPDK keeps them for the next device with this number. Their memory may go: nobody polls.
   CC_ASSERT(rte_eth_remove_rx_callback(id_, 0, receive_callback_) == 0);
-  CC_ASSERT(rte_eth_remove_tx_callback(id_, 0, transmit_callback_) == 0);
   rte_free(const_cast<rte_eth_rxtx_callback*>(receive_callback_));
-  rte_free(const_cast<rte_eth_rxtx_callback*>(transmit_callback_));
+  for (uint16_t q = 0; q < queues_.size(); ++q) {
+    CC_ASSERT(rte_eth_remove_tx_callback(id_, q, queues_[q].callback) == 0);
+    rte_free(const_cast<rte_eth_rxtx_callback*>(queues_[q].callback));
+  }
   port_->stop();
 }
 
@@ -63,8 +70,16 @@ void Device::drop_rest() {
 }
 
 void Device::release() {
-  for (rte_mbuf* packet : ring_) rte_pktmbuf_free(packet);
-  ring_.clear();
+  for (Queue& queue : queues_) {
+    for (rte_mbuf* packet : queue.ring) rte_pktmbuf_free(packet);
+    queue.ring.clear();
+  }
+}
+
+uint64_t Device::sent() const {
+  uint64_t total = 0;
+  for (const Queue& queue : queues_) total += queue.sent;
+  return total;
 }
 
 uint16_t Device::on_receive(uint16_t, uint16_t, rte_mbuf** packets, uint16_t, uint16_t max,
@@ -83,28 +98,30 @@ uint16_t Device::on_receive(uint16_t, uint16_t, rte_mbuf** packets, uint16_t, ui
   return static_cast<uint16_t>(count);
 }
 
-uint16_t Device::on_transmit(uint16_t, uint16_t, rte_mbuf** packets, uint16_t count, void* self) {
-  Device& device = *static_cast<Device*>(self);
-  if (device.wanted_next_ < device.wanted_.size() &&
-      device.wanted_[device.wanted_next_] < device.sent_ + count) {
-    device.take_samples(packets, count);
+uint16_t Device::on_transmit(uint16_t, uint16_t number, rte_mbuf** packets, uint16_t count,
+                             void* argument) {
+  Queue& queue = *static_cast<Queue*>(argument);
+  Device& device = *queue.device;
+  if (number == 0 && device.wanted_next_ < device.wanted_.size() &&
+      device.wanted_[device.wanted_next_] < queue.sent + count) {
+    device.take_samples(queue.sent, packets, count);
   }
-  device.sent_ += count;
-  if (device.sink_ == Sink::ring) device.hold(packets, count);
+  queue.sent += count;
+  if (device.sink_ == Sink::ring) hold(queue, packets, count);
   return count;
 }
 
 // Exchanges each packet for the one that was sent 512 packets ago.
-void Device::hold(rte_mbuf** packets, unsigned count) {
+void Device::hold(Queue& queue, rte_mbuf** packets, unsigned count) {
   for (unsigned i = 0; i < count; ++i) {
-    std::swap(ring_[ring_next_], packets[i]);
-    ring_next_ = (ring_next_ + 1) % ring_packets;
+    std::swap(queue.ring[queue.ring_next], packets[i]);
+    queue.ring_next = (queue.ring_next + 1) % ring_packets;
   }
 }
 
 void Device::sample(unsigned count, uint64_t expected, Random& random) {
   wanted_.clear();
-  for (unsigned i = 0; i < count; ++i) wanted_.push_back(sent_ + random.below(expected));
+  for (unsigned i = 0; i < count; ++i) wanted_.push_back(queues_[0].sent + random.below(expected));
   std::sort(wanted_.begin(), wanted_.end());
   wanted_.erase(std::unique(wanted_.begin(), wanted_.end()), wanted_.end());
   wanted_next_ = 0;
@@ -113,10 +130,10 @@ void Device::sample(unsigned count, uint64_t expected, Random& random) {
   sampling_cycles_ = 0;
 }
 
-void Device::take_samples(rte_mbuf** packets, unsigned count) {
+void Device::take_samples(uint64_t sent, rte_mbuf** packets, unsigned count) {
   const uint64_t start = rte_rdtsc_precise();
-  while (wanted_next_ < wanted_.size() && wanted_[wanted_next_] < sent_ + count) {
-    const rte_mbuf* segment = packets[wanted_[wanted_next_++] - sent_];
+  while (wanted_next_ < wanted_.size() && wanted_[wanted_next_] < sent + count) {
+    const rte_mbuf* segment = packets[wanted_[wanted_next_++] - sent];
     Bytes bytes(segment->pkt_len);
     size_t at = 0;
     for (; segment != nullptr; segment = segment->next) {

@@ -32,6 +32,7 @@ struct DeviceConfig {
   uint16_t mtu_bytes = 1500;
   Endpoint address;  // own, with its UDP port
   Sink sink = Sink::null;
+  unsigned tx_queues = 1;  // each of one worker; what comes in comes to queue 0
 };
 
 class Device {
@@ -50,6 +51,7 @@ class Device {
   void offer(std::vector<rte_mbuf*> packets);
   // Nothing more is handed in after this many cycles of the TSC, counted from the first receive.
   void stop_offering_after(uint64_t cycles) { offer_cycles_ = cycles; }
+  uint64_t offer_cycles() const { return offer_cycles_; }
   // Nothing comes any more: all was taken, or the time is over.
   bool is_over() const { return is_over_; }
   // Packets handed in so far, over all offers.
@@ -57,42 +59,47 @@ class Device {
   // Frees what was never handed in.
   void drop_rest();
 
-  // Copies out `count` of the next `expected` packets sent, chosen at random.
+  // Copies out `count` of the next `expected` packets that queue 0 sends, chosen at random.
   void sample(unsigned count, uint64_t expected, Random& random);
   const std::vector<Bytes>& samples() const { return samples_; }
   // Time that sampling took, to be subtracted.
   uint64_t sampling_cycles() const { return sampling_cycles_; }
-  uint64_t sent() const { return sent_; }
+  uint64_t sent() const;
   // Frees what the sink holds.
   void release();
 
  private:
+  // What one worker sends.
+  struct alignas(64) Queue {
+    Device* device = nullptr;
+    uint64_t sent = 0;
+    std::vector<rte_mbuf*> ring;
+    size_t ring_next = 0;
+    const rte_eth_rxtx_callback* callback = nullptr;
+  };
   static uint16_t on_receive(uint16_t, uint16_t, rte_mbuf** packets, uint16_t count, uint16_t max,
                              void* self);
-  static uint16_t on_transmit(uint16_t, uint16_t, rte_mbuf** packets, uint16_t count, void* self);
-  void take_samples(rte_mbuf** packets, unsigned count);
-  void hold(rte_mbuf** packets, unsigned count);
+  static uint16_t on_transmit(uint16_t, uint16_t, rte_mbuf** packets, uint16_t count, void* queue);
+  void take_samples(uint64_t sent, rte_mbuf** packets, unsigned count);
+  static void hold(Queue& queue, rte_mbuf** packets, unsigned count);
 
   std::unique_ptr<port::Port> port_;
   uint16_t id_ = 0;
   port::Mac mac_{};
-  const rte_eth_rxtx_callback* receive_callback_ = nullptr;
-  const rte_eth_rxtx_callback* transmit_callback_ = nullptr;
   const Sink sink_;
+  const rte_eth_rxtx_callback* receive_callback_ = nullptr;
   std::vector<rte_mbuf*> offered_;
   size_t next_ = 0;
   uint64_t received_ = 0;
   uint64_t offer_cycles_ = uint64_t{1} << 62;
   uint64_t offer_end_ = 0;
   bool is_over_ = false;
+  std::vector<Queue> queues_;
 
-  uint64_t sent_ = 0;
   std::vector<uint64_t> wanted_;  // indices of packets sent, ascending
   size_t wanted_next_ = 0;
   std::vector<Bytes> samples_;
   uint64_t sampling_cycles_ = 0;
-  std::vector<rte_mbuf*> ring_;
-  size_t ring_next_ = 0;
 };
 
 }  // namespace chaincast::bench

@@ -4,19 +4,13 @@
 #include <memory>
 #include <vector>
 
-#include "node/line.hpp"
-#include "port/headers.hpp"
-#include "rcu/rcu.hpp"
 #include "rig/origin.hpp"
+#include "rig/product.hpp"
 #include "rig/relay.hpp"
 #include "rig/stage_clock.hpp"
-#include "worker/worker.hpp"
 
-// The product as a relay: one worker with its line, as node::Node makes them, over an ethdev port
-// and a plane that is filled by hand where control would: neighbours that send, N peers that
-// receive, one stream. Default policy: link checks on, window of the descriptor, no rate limit,
-// queues of 1,024 packets. What delivers to local subscribers reads windows on another core and is
-// not part of it.
+// The product as a relay over the benchmarks' device: neighbours that send, N peers that receive,
+// one stream per worker, whose frames are made beforehand.
 namespace chaincast::bench {
 
 class LineRelay final : public Relay {
@@ -26,42 +20,35 @@ class LineRelay final : public Relay {
             rcu::Reader& reader);
   ~LineRelay() override;
 
-  Device& device() override { return *device_; }
+  Device& device() override { return *devices_[0]; }
+  uint64_t arrived() override;
   void prepare(unsigned datagrams) override;
   void run() override;
-  uint64_t units() const override { return line_->counters().frames_kept.read(); }
-  uint64_t copies() const override;
+  // The same by a clock that ticks once a turn: what is done depends on nothing but the frames.
+  void run_by_turns(TimeNs turn_ns);
+  uint64_t units() const override { return product_->kept(); }
+  uint64_t copies() const override { return product_->copies(); }
   unsigned arrival_bytes() const override;
   std::vector<std::pair<std::string, uint64_t>> stages() const override;
   std::string check() override;
+  // Whether what came in is accounted for, without samples.
+  std::string check_counters();
 
  private:
-  struct Neighbour {
-    std::unique_ptr<hop::RxLane> lane;
-    port::Destination way;  // from it to us
-    uint64_t counter = 0;
-  };
-  void add_neighbour(unsigned number);
-  void add_peers();
   void add_clock();
-  fanout::Peer make_peer(uint32_t number) const;
-  rte_mbuf* stamp(Neighbour& from, const std::vector<uint8_t>& frames, unsigned count);
-  std::string check_counters() const;
+  void run_worker(unsigned number, rcu::Reader& reader);
+  std::vector<uint8_t> seal(Origin& origin, unsigned number);
   std::string check_sample(ByteSpan packet) const;
 
   const Cell cell_;
-  const Pools pools_;
   rte_mempool* const buffers_;
   rcu::Reader& reader_;
   std::unique_ptr<crypto::FrameEngine> sealing_;
-  node::Plane plane_{1};
-  rcu::Retirer retirer_;
-  std::unique_ptr<Device> device_;
-  std::vector<Neighbour> neighbours_;
-  Origin origin_;
-  std::unique_ptr<node::Line> line_;
+  std::vector<std::unique_ptr<Device>> devices_;  // [worker]; all send through the first
+  std::vector<std::unique_ptr<Origin>> origins_;  // [worker]
+  std::unique_ptr<Product> product_;
   std::shared_ptr<StageClock> clock_;
-  std::unique_ptr<worker::Worker> worker_;
+  TimeNs turns_now_ns_ = ns_per_s;
 };
 
 }  // namespace chaincast::bench

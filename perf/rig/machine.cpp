@@ -28,6 +28,7 @@ void start_eal(const EalOptions& options) {
     words.insert(words.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(options.memory_mb),
                                "--file-prefix", "ccbench" + std::to_string(getpid())});
   }
+  if (options.channels != 0) words.insert(words.end(), {"-n", std::to_string(options.channels)});
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   CC_ASSERT(rte_eal_init(static_cast<int>(argv.size()), argv.data()) >= 0);

@@ -15,6 +15,7 @@ struct EalOptions {
   unsigned memory_mb = 1024;
   bool has_hugepages = false;  // else ordinary memory
   int second_cpu = -1;         // of a second lcore, if any
+  unsigned channels = 0;       // of memory, that pools spread their buffers over; 0: as EAL sees it
 };
 // Once per process; ends it with EAL's message on failure.
 void start_eal(const EalOptions& options);

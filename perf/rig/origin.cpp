@@ -13,14 +13,13 @@ namespace chaincast::bench {
 
 namespace {
 
-stream::SignedDescriptor describe(const crypto::Toolbox& toolbox, wire::Suite suite,
-                                  uint16_t payload_bytes) {
+stream::SignedDescriptor describe(const crypto::Toolbox& toolbox, const OriginConfig& config) {
   wire::Descriptor d;
   d.network.fill(7);
-  d.resource = "bench";
-  d.suite = suite;
-  d.suite_class = wire::suite_class_of(suite).value();
-  d.payload_bytes_max = std::max(payload_bytes, wire::payload_default_bytes);
+  d.resource = config.resource;
+  d.suite = config.suite;
+  d.suite_class = wire::suite_class_of(config.suite).value();
+  d.payload_bytes_max = std::max(config.payload_bytes, wire::payload_default_bytes);
   const auto signer = toolbox.signer(Secret{1});
   auto made = stream::sign_descriptor(d, toolbox, *signer);
   CC_ASSERT(made.ok());
@@ -29,14 +28,12 @@ stream::SignedDescriptor describe(const crypto::Toolbox& toolbox, wire::Suite su
 
 }  // namespace
 
-Origin::Origin(const crypto::Toolbox& toolbox, crypto::FrameEngine& engine, wire::Suite suite,
-               uint16_t payload_bytes)
+Origin::Origin(const crypto::Toolbox& toolbox, crypto::FrameEngine& engine,
+               const OriginConfig& config)
     : toolbox_(toolbox),
       engine_(engine),
-      suite_(suite),
-      payload_bytes_(payload_bytes),
-      frame_bytes_(static_cast<uint16_t>(wire::frame_header_bytes + payload_bytes)),
-      descriptor_(describe(toolbox, suite, payload_bytes)),
+      config_(config),
+      descriptor_(describe(toolbox, config)),
       key_(make_key(engine, true)),
       reference_(toolbox.reference_engine()),
       reference_key_(make_key(*reference_, true)) {
@@ -59,19 +56,25 @@ void Origin::fill(uint8_t* payload, size_t bytes, Seq seq) {
   for (; at < bytes; ++at) payload[at] = static_cast<uint8_t>(random.next());
 }
 
-void Origin::seal_next(uint8_t* frame) {
+void Origin::seal_next(uint8_t* frame, uint16_t payload_bytes) {
   wire::FrameHeader header;
-  header.payload_bytes = payload_bytes_;
+  header.payload_bytes = payload_bytes;
   header.kind = wire::kind_first | wire::kind_last;
-  header.suite = static_cast<uint8_t>(suite_);
+  header.suite = static_cast<uint8_t>(config_.suite);
   header.stream = descriptor_.id;
   header.seq = next_seq_;
   header.link = link_;
   wire::store_frame_header(frame, header);
-  fill(frame + wire::frame_header_bytes, payload_bytes_, next_seq_);
-  const Digest digest = engine_.seal(*key_, frame, frame_bytes_);
-  std::copy_n(digest.begin(), link_.size(), link_.begin());
+  fill(frame + wire::frame_header_bytes, payload_bytes, next_seq_);
+  digest_ =
+      engine_.seal(*key_, frame, static_cast<uint16_t>(wire::frame_header_bytes + payload_bytes));
+  std::copy_n(digest_.begin(), link_.size(), link_.begin());
   ++next_seq_;
+}
+
+bool Origin::has_made(ByteSpan frame) const {
+  const wire::FrameHeader header = wire::load_frame_header(frame.data());
+  return header.stream == descriptor_.id && header.seq < next_seq_;
 }
 
 std::shared_ptr<stream::Stream> Origin::stream(crypto::FrameEngine& engine) const {
@@ -93,19 +96,26 @@ std::shared_ptr<stream::Stream> Origin::stream(crypto::FrameEngine& engine) cons
 }
 
 std::string Origin::judge(ByteSpan frame) const {
-  const wire::FrameHeader header = wire::load_frame_header(frame.data());
-  if (header.stream != descriptor_.id || header.seq >= next_seq_) return "a frame nobody made";
+  if (!has_made(frame)) return "a frame nobody made";
+  const Seq seq = wire::load_frame_header(frame.data()).seq;
+  Bytes expected(frame.size() - wire::frame_header_bytes);
+  Bytes payload(expected.size());
+  fill(expected.data(), expected.size(), seq);
+  if (config_.is_plain) {
+    const ByteSpan found = frame.subspan(wire::frame_header_bytes);
+    return std::equal(found.begin(), found.end(), expected.begin(), expected.end())
+               ? ""
+               : fmt::format("seq {}: another payload", seq);
+  }
   crypto::FrameJob job{.key = reference_key_.get(),
                        .frame = frame.data(),
                        .frame_bytes = static_cast<uint16_t>(frame.size())};
   reference_->verify({&job, 1});
-  if (!job.ok) return fmt::format("seq {}: the reference refuses digest or tag", header.seq);
-  Bytes payload(payload_bytes_), expected(payload_bytes_);
+  if (!job.ok) return fmt::format("seq {}: the reference refuses digest or tag", seq);
   if (!reference_->open(*reference_key_, frame.data(), job.frame_bytes, payload.data())) {
-    return fmt::format("seq {}: cannot be opened", header.seq);
+    return fmt::format("seq {}: cannot be opened", seq);
   }
-  fill(expected.data(), expected.size(), header.seq);
-  return payload == expected ? "" : fmt::format("seq {}: another payload", header.seq);
+  return payload == expected ? "" : fmt::format("seq {}: another payload", seq);
 }
 
 }  // namespace chaincast::bench

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "crypto/crypto.hpp"
 #include "stream/descriptor.hpp"
@@ -11,16 +12,25 @@
 // of them. Payloads follow from their seq.
 namespace chaincast::bench {
 
+struct OriginConfig {
+  wire::Suite suite{};
+  uint16_t payload_bytes = 0;  // of the largest frame
+  std::string resource = "bench";
+  bool is_plain = false;  // sealed by an engine without cryptography: nothing to check by it
+};
+
 class Origin {
  public:
-  // Both engines and the toolbox are borrowed. `payload_bytes` of every frame.
-  Origin(const crypto::Toolbox& toolbox, crypto::FrameEngine& engine, wire::Suite suite,
-         uint16_t payload_bytes);
+  // Engine and toolbox are borrowed.
+  Origin(const crypto::Toolbox& toolbox, crypto::FrameEngine& engine, const OriginConfig& config);
 
-  unsigned frame_bytes() const { return frame_bytes_; }
   // Writes the next frame of the chain.
-  void seal_next(uint8_t* frame);
+  void seal_next(uint8_t* frame, uint16_t payload_bytes);
+  // The digest of the newest frame.
+  const Digest& digest() const { return digest_; }
   Seq next_seq() const { return next_seq_; }
+  StreamId id() const { return descriptor_.id; }
+  bool has_made(ByteSpan frame) const;
 
   // The stream as a relay holds it, which has no key to read with; its origin's word is known up to
   // any seq, as control would have it. Keys are made by `engine`.
@@ -35,15 +45,14 @@ class Origin {
 
   const crypto::Toolbox& toolbox_;
   crypto::FrameEngine& engine_;
-  const wire::Suite suite_;
-  const uint16_t payload_bytes_;
-  const uint16_t frame_bytes_;
+  const OriginConfig config_;
   stream::SignedDescriptor descriptor_;
   std::unique_ptr<crypto::SuiteKey> key_;
   std::unique_ptr<crypto::FrameEngine> reference_;
   std::unique_ptr<crypto::SuiteKey> reference_key_;
   Seq next_seq_ = 0;
   Link16 link_{};
+  Digest digest_{};
 };
 
 }  // namespace chaincast::bench

@@ -35,6 +35,9 @@ struct Cell {
   bool is_warm = false;  // arrivals fit the caches
   Sink sink = Sink::null;
   bool has_stage_clock = false;  // chaincast: cycles by stage as well
+  bool is_plain = false;         // chaincast: without cryptography of frames
+  unsigned workers = 1;          // chaincast: each with a lane, a stream and arrivals of its own
+  std::vector<uint16_t> mix;     // unit_bytes in turns, with unit_bytes the largest; one a datagram
 };
 
 class Relay {
@@ -45,6 +48,8 @@ class Relay {
   virtual void prepare(unsigned datagrams) = 0;
   // Relays until the device is over. This is what is timed.
   virtual void run() = 0;
+  // Datagrams received so far.
+  virtual uint64_t arrived() { return device().received(); }
   // Units received so far that were the first of their kind, and copies of units sent.
   virtual uint64_t units() const = 0;
   virtual uint64_t copies() const = 0;
