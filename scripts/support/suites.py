@@ -22,6 +22,7 @@ DIRECTORIES = {"release": "build", "asan": "build-asan", "tsan": "build-tsan",
 MESON_SUITES = {
     "unit": ("release", ["unit"], None, "each module against something independent"),
     "sim": ("release", ["sim"], None, "protocol machines on virtual time, many seeds"),
+    "guard": ("release", ["guard"], None, "instructions a frame against a baseline (valgrind)"),
     "asan": ("asan", ["unit", "sim"], 1000, "unit and sim under address and undefined sanitizers"),
     "race": ("tsan", ["race"], 1000, "lock-free structures under the thread sanitizer"),
     "fuzz": ("fuzz", ["fuzz"], None, "every fuzz target over its corpus (clang)"),
@@ -31,7 +32,7 @@ PROGRAM_SUITES = {
     "mutants": "planted defects, each of which a named test must catch",
 }
 SCENARIOS_AGAIN = 3  # that may fail once, where every test need not run
-ALL = ["unit", "mutants", "sim", "scenario", "asan", "race", "fuzz"]
+ALL = ["unit", "guard", "mutants", "sim", "scenario", "asan", "race", "fuzz"]
 
 
 def parse(arguments):

@@ -234,6 +234,17 @@ class TitleTest(Fixture):
         self.assertEqual(len(self.titles()), 0)
         self.assertEqual(len(self.titles(since="HEAD~1")), 1)
 
+    def test_a_new_baseline_needs_a_reason(self):
+        file = self.root / "perf/counted/baseline.json"
+        file.parent.mkdir(parents=True)
+        reason = "\n\neach frame costs one more probe, because it is judged twice"
+        for text, body in (("1", ""), ("2", reason)):
+            file.write_text(text)
+            self.git("add", str(file))
+            self.commit("perf: count anew" + body)
+        found = [finding.rule for finding in self.findings({})]
+        self.assertEqual(found.count("baseline-reason"), 1)
+
     def test_published_commits_are_left_alone(self):
         self.commit("Add a thing")
         self.git("update-ref", "refs/remotes/origin/main", "HEAD")

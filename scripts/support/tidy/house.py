@@ -8,6 +8,8 @@ from tidy.source import TOKEN, Finding
 
 SPDX = "SPDX-License-Identifier: BSD-3-Clause"
 TITLE_COLUMNS_MAX = 60
+BASELINE = "perf/counted/baseline.json"
+REASON_WORDS_MIN = 8
 TITLE = re.compile(r"^[a-z][a-z0-9_./-]*(?:, [a-z][a-z0-9_./-]*)*: [^A-Z\s](?:.*[^.\s])?$")
 
 # The tree speaks of the project alone. Written in parts so that this file does not match itself.
@@ -98,12 +100,17 @@ def check_listed(tree):
             yield Finding(source.path, 1, "not-built", "no meson.build names this file")
 
 
+def landed(tree):
+    """The revision after which commits are judged, or None."""
+    if tree.git("rev-parse", "--verify", "HEAD") is None:
+        return None
+    return next((name for name in (tree.since, "origin/main", "main")
+                 if name and tree.git("rev-parse", "--verify", name) is not None), None)
+
+
 def check_titles(tree):
     """Titles of commits that have not landed: those on main cannot be changed any more."""
-    if tree.git("rev-parse", "--verify", "HEAD") is None:
-        return
-    base = next((name for name in (tree.since, "origin/main", "main")
-                 if name and tree.git("rev-parse", "--verify", name) is not None), None)
+    base = landed(tree)
     if base is None:
         return
     log = tree.git("log", "--no-merges", "--format=%h %s", f"{base}..HEAD") or ""
@@ -117,4 +124,18 @@ def check_titles(tree):
                           f"{len(title)} characters, at most {TITLE_COLUMNS_MAX}: '{title}'")
 
 
-RULES = [check_licence, check_headers, check_words, check_mirror, check_listed, check_titles]
+def check_baseline(tree):
+    """A commit that changes what instruction counts are held against says why."""
+    base = landed(tree)
+    if base is None:
+        return
+    log = tree.git("log", "--no-merges", "--format=%x00%h %b", f"{base}..HEAD", "--", BASELINE)
+    for entry in (log or "").split("\0")[1:]:
+        commit, body = entry.split(" ", 1)
+        if len(body.split()) < REASON_WORDS_MIN:
+            yield Finding("commit " + commit, 1, "baseline-reason",
+                          f"changes {BASELINE}: its body must say why that costs more or less")
+
+
+RULES = [check_licence, check_headers, check_words, check_mirror, check_listed, check_titles,
+         check_baseline]
