@@ -130,9 +130,14 @@ Endpoint Product::peer_endpoint(uint32_t number) const {
 
 void Product::set_fanout(unsigned fanout) {
   auto snapshot = std::make_unique<fanout::PeerSnapshot>();
+  if (const fanout::PeerSnapshot* old = plane_.peers.read(); old != nullptr) {
+    const auto kept = static_cast<ptrdiff_t>(std::min<size_t>(fanout, old->peers.size()));
+    snapshot->peers.assign(old->peers.begin(), old->peers.begin() + kept);
+    gone_.insert(gone_.end(), old->peers.begin() + kept, old->peers.end());
+  }
   for (uint32_t peer = 0; peer < fanout; ++peer) {
     snapshot->index_of.push_back(static_cast<int32_t>(peer));
-    snapshot->peers.push_back(make_peer(peer));
+    if (peer >= snapshot->peers.size()) snapshot->peers.push_back(make_peer(peer));
   }
   plane_.peers.publish(std::move(snapshot), retirer_);
 }

@@ -54,7 +54,7 @@ class Product {
   worker::Worker& worker(unsigned number) { return *workers_[number]; }
   rcu::Retirer& retirer() { return retirer_; }
   void add_stream(std::shared_ptr<stream::Stream> stream);
-  // Publishes the peers anew, `fanout` of them.
+  // Publishes the peers anew, `fanout` of them: those that were there stay as they are.
   void set_fanout(unsigned fanout);
 
   // The next datagram of a neighbour's lane to worker w, as it comes in: `frames` back to back,
@@ -86,6 +86,7 @@ class Product {
   const ProductConfig config_;
   node::Plane plane_;
   rcu::Retirer retirer_;
+  std::vector<fanout::Peer> gone_;      // workers may still have packets for them
   std::vector<std::vector<Way>> ways_;  // [neighbour][worker]
   std::vector<std::unique_ptr<node::Line>> lines_;
   std::vector<std::unique_ptr<worker::Worker>> workers_;

@@ -5,6 +5,7 @@ the machine had besides."""
 import datetime
 import json
 import os
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,31 @@ def machine(said, best):
     return {**said, "cpus": os.cpu_count(), "kernel": kernel, "sentinels": best,
             "load": os.getloadavg()[0], "commit": commit(), "lib_tree": lib_tree(),
             "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M")}
+
+
+def summary(values, name):
+    """Median and spread of repeats: {name, "spread", "repeats"}."""
+    values = sorted(values)
+    middle = statistics.median(values)
+    return {name: float(f"{middle:.4g}"), "repeats": len(values),
+            "spread": round((values[-1] - values[0]) / middle, 3) if middle else 0}
+
+
+def quiet_summary(lines, name):
+    """The same of repetitions, disturbed ones only where there is nothing else."""
+    quiet = [line for line in lines if not line["is_disturbed"]]
+    return {**summary([line[name] for line in quiet or lines], name), "repeats": len(lines),
+            "disturbed": len(lines) - len(quiet), "is_disturbed": len(quiet) * 2 <= len(lines)}
+
+
+def line_of(row):
+    return "  ".join(f"{key}={value}" for key, value in row.items())
+
+
+def goal_line(one):
+    word = ("disturbed" if one.get("is_disturbed") else
+            "reached" if one["is_reached"] else "not reached")
+    return f"{one['text']}: {one['value']} (goal {one['goal']}): {word}"
 
 
 def write(document, path):
