@@ -39,11 +39,24 @@ Hub::Hub(const Cell& cell, const HubConfig& config, const Pools& pools)
       received_(manager_.get(), config.transform, make_association(hub_upstream)),
       scratch_(payload_bytes_) {
   CC_ASSERT(config.burst <= burst_max);
+  for (const uint16_t unit : cell.mix) sizes_.push_back(padded_bytes(unit));
+  sizes_.push_back(payload_bytes_);
+  std::sort(sizes_.begin(), sizes_.end());
+  sizes_.erase(std::unique(sizes_.begin(), sizes_.end()), sizes_.end());
   for (uint32_t peer = 0; peer < cell.fanout; ++peer) {
     peers_.push_back(
         std::make_unique<Sa>(manager_.get(), config.transform, make_association(peer)));
-    outers_.push_back(make_outer(peer, packet_bytes_));
+    for (const unsigned size : sizes_) {
+      outers_.push_back(make_outer(peer, before_payload_bytes + size + icv_bytes));
+    }
   }
+}
+
+// A packet's size is one of few: a compare or two.
+const Hub::Outer& Hub::outer_of(uint32_t peer, unsigned payload_bytes) const {
+  size_t index = 0;
+  while (sizes_[index] != payload_bytes) ++index;
+  return outers_[peer * sizes_.size() + index];
 }
 
 Hub::~Hub() = default;
@@ -72,19 +85,23 @@ void Hub::prepare(unsigned datagrams) {
   std::vector<rte_mbuf*> arrivals;
   arrivals.reserve(datagrams);
   std::vector<uint8_t> payload(payload_bytes_);
-  const Outer outer = make_outer(0, packet_bytes_);
   for (unsigned d = 0; d < datagrams; ++d) {
-    fill_inner(payload.data(), cell_.unit_bytes, made_++);
-    const unsigned pad = payload_bytes_ - cell_.unit_bytes - trailer_bytes_min;
-    for (unsigned i = 0; i < pad; ++i) payload[cell_.unit_bytes + i] = static_cast<uint8_t>(i + 1);
-    payload[payload_bytes_ - 2] = static_cast<uint8_t>(pad);
-    payload[payload_bytes_ - 1] = 4;
+    const uint16_t unit =
+        cell_.mix.empty() ? cell_.unit_bytes : cell_.mix[made_ % cell_.mix.size()];
+    const unsigned bytes = padded_bytes(unit);
+    fill_inner(payload.data(), unit, made_++);
+    const unsigned pad = bytes - unit - trailer_bytes_min;
+    for (unsigned i = 0; i < pad; ++i) payload[unit + i] = static_cast<uint8_t>(i + 1);
+    payload[bytes - 2] = static_cast<uint8_t>(pad);
+    payload[bytes - 1] = 4;
+    const unsigned packet = before_payload_bytes + bytes + icv_bytes;
+    const Outer outer = make_outer(0, packet);
     rte_mbuf* const mbuf = rte_pktmbuf_alloc(pools_.received);
     CC_ASSERT(mbuf != nullptr);
-    char* const room = rte_pktmbuf_append(mbuf, static_cast<uint16_t>(packet_bytes_));
+    char* const room = rte_pktmbuf_append(mbuf, static_cast<uint16_t>(packet));
     CC_ASSERT(room != nullptr);
     std::memcpy(room, outer.data(), outer.size());
-    sender_.seal(reinterpret_cast<uint8_t*>(room) + outer_bytes, payload.data(), payload_bytes_);
+    sender_.seal(reinterpret_cast<uint8_t*>(room) + outer_bytes, payload.data(), bytes);
     arrivals.push_back(mbuf);
   }
   device_->offer(std::move(arrivals));
@@ -98,7 +115,7 @@ unsigned Hub::open(rte_mbuf** packets, unsigned count) noexcept {
     auto* const esp = rte_pktmbuf_mtod_offset(packets[i], uint8_t*, outer_bytes);
     const unsigned payload = packets[i]->data_len - before_payload_bytes - icv_bytes;
     uint8_t* const to = config_.is_group ? scratch_.data() : esp + esp_bytes + iv_bytes;
-    if (payload == payload_bytes_ && load_be32(esp) == received_.spi() &&
+    if (payload <= payload_bytes_ && load_be32(esp) == received_.spi() &&
         received_.open(esp, to, payload)) {
       packets[kept++] = packets[i];
     } else {
@@ -127,14 +144,15 @@ void Hub::send_tunnels(rte_mbuf** packets, unsigned count) noexcept {
     Sa& sa = *peers_[p];
     for (unsigned i = 0; i < count; ++i) {
       rte_mbuf* const mbuf = out[i];
+      const unsigned payload = packets[i]->data_len - before_payload_bytes - icv_bytes;
       mbuf->data_off = RTE_PKTMBUF_HEADROOM;
-      mbuf->data_len = static_cast<uint16_t>(packet_bytes_);
-      mbuf->pkt_len = packet_bytes_;
+      mbuf->data_len = packets[i]->data_len;
+      mbuf->pkt_len = packets[i]->data_len;
       mbuf->ol_flags = 0;
       auto* const at = rte_pktmbuf_mtod(mbuf, uint8_t*);
-      std::memcpy(at, outers_[p].data(), outer_bytes);
+      std::memcpy(at, outer_of(p, payload).data(), outer_bytes);
       sa.seal(at + outer_bytes, rte_pktmbuf_mtod_offset(packets[i], uint8_t*, before_payload_bytes),
-              payload_bytes_);
+              payload);
     }
     transmit(out.data(), count);
   }
@@ -154,11 +172,13 @@ void Hub::send_group(rte_mbuf** packets, unsigned count) noexcept {
       rte_mbuf* const mbuf = out[i];
       mbuf->data_off = RTE_PKTMBUF_HEADROOM;
       mbuf->data_len = outer_bytes;
-      mbuf->pkt_len = packet_bytes_;
+      mbuf->pkt_len = outer_bytes + packets[i]->data_len;
       mbuf->ol_flags = 0;
       mbuf->nb_segs = 2;
       mbuf->next = packets[i];
-      std::memcpy(rte_pktmbuf_mtod(mbuf, uint8_t*), outers_[p].data(), outer_bytes);
+      const unsigned payload =
+          packets[i]->data_len + outer_bytes - before_payload_bytes - icv_bytes;
+      std::memcpy(rte_pktmbuf_mtod(mbuf, uint8_t*), outer_of(p, payload).data(), outer_bytes);
     }
     transmit(out.data(), count);
   }
@@ -192,17 +212,18 @@ std::string Hub::check() {
   if (copies() != opened_ * cell_.fanout) {
     return fmt::format("{} packets, {} copies for {} peers", opened_, copies(), cell_.fanout);
   }
-  Bytes expected(cell_.unit_bytes);
   for (const Bytes& packet : device_->samples()) {
-    if (packet.size() != packet_bytes_) return "a copy of another size";
+    if (packet.size() > packet_bytes_) return "a copy of another size";
     const uint32_t peer = load_be32(packet.data() + 30) - 0x0a000201;
     if (peer >= cell_.fanout) return "a copy to a foreign address";
     const Association association = make_association(config_.is_group ? hub_upstream : peer);
     const Bytes inner = open_reference(config_.transform, association, packet);
-    if (inner.size() != expected.size()) return "a copy that the reference does not open";
+    if (inner.empty()) return "a copy that the reference does not open";
     const uint64_t number = load_be64(inner.data() + inner_number_offset);
-    fill_inner(expected.data(), cell_.unit_bytes, number);
-    if (number >= made_ || inner != expected) return "a copy with another content";
+    if (number >= made_) return "a copy with another content";
+    Bytes expected(cell_.mix.empty() ? cell_.unit_bytes : cell_.mix[number % cell_.mix.size()]);
+    fill_inner(expected.data(), static_cast<unsigned>(expected.size()), number);
+    if (inner != expected) return "a copy with another content";
   }
   return device_->samples().empty() ? "no copy was sampled" : "";
 }

@@ -41,6 +41,7 @@ class Hub final : public Relay {
  private:
   using Outer = std::array<uint8_t, outer_bytes>;
   Outer make_outer(uint32_t peer, unsigned packet_bytes) const;
+  const Outer& outer_of(uint32_t peer, unsigned payload_bytes) const;
   unsigned turn() noexcept;
   unsigned open(rte_mbuf** packets, unsigned count) noexcept;
   void send_tunnels(rte_mbuf** packets, unsigned count) noexcept;
@@ -50,14 +51,15 @@ class Hub final : public Relay {
   const Cell cell_;
   const HubConfig config_;
   const Pools pools_;
-  const unsigned payload_bytes_;  // inner packet and trailer
-  const unsigned packet_bytes_;   // from the Ethernet header to the ICV
+  const unsigned payload_bytes_;  // inner packet and trailer; of the largest
+  const unsigned packet_bytes_;   // from the Ethernet header to the ICV; of the largest
+  std::vector<unsigned> sizes_;   // payloads that there are, ascending
   Manager manager_;
   std::unique_ptr<Device> device_;
   Sa sender_;    // the other end of `received_`
   Sa received_;  // of what arrives
   std::vector<std::unique_ptr<Sa>> peers_;
-  std::vector<Outer> outers_;  // all packets of a cell have one size
+  std::vector<Outer> outers_;  // [peer * sizes + size]
   std::vector<uint8_t> scratch_;
   uint64_t made_ = 0;
   uint64_t opened_ = 0;

@@ -61,14 +61,16 @@ Json spread_of(std::vector<double> values) {
           {"samples", values.size()}};
 }
 
-ProductConfig product_config(Cable& cable, unsigned fanout) {
+// Paths carry one frame a datagram, so that as many frames leave as come in, whatever their size.
+ProductConfig product_config(Cable& cable, unsigned fanout, unsigned payload) {
   ProductConfig out;
   out.rx = {&cable.port()};
   out.rx_macs = {cable.mac()};
   out.tx = &cable.port();
   out.tx_mac = cable.mac();
   out.fanout = fanout;
-  out.datagram_bytes = 1472;
+  out.datagram_bytes =
+      static_cast<uint16_t>(wire::hop_header_bytes + wire::frame_header_bytes + payload);
   out.own = bench_endpoint(0, 0);
   return out;
 }
@@ -83,7 +85,7 @@ Json run_trial(Bench& bench, const Json& trial) {
   plan.drain_ns = trial.value("drain_ns", plan.drain_ns);
   plan.attempts = trial.at("attempts");
   const uint16_t payload = trial.at("payload");
-  Product product(product_config(*cable, plan.fanout), bench.headers, bench.packets);
+  Product product(product_config(*cable, plan.fanout, payload), bench.headers, bench.packets);
   const auto sealing = make_frame_engine(false);
   Origin origin(*bench.toolbox, *sealing, {suite_of(trial.at("suite")), payload});
   product.add_stream(origin.stream(*sealing));

@@ -94,8 +94,11 @@ class DeviceCable final : public Cable {
   ~DeviceCable() override {
     far_.port->stop();
     far_.port.reset();
+    rte_eth_dev_info info{};
+    const bool is_known = rte_eth_dev_info_get(id_, &info) == 0;
     rte_eth_dev_stop(id_);
     rte_eth_dev_close(id_);
+    if (is_known) rte_dev_remove(info.device);
   }
   port::Port& port() override { return *far_.port; }
   const port::Mac& mac() const override { return far_.mac; }

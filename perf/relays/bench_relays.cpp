@@ -16,6 +16,7 @@
 #include "relays/trial.hpp"
 #include "rig/line_relay.hpp"
 #include "rig/machine.hpp"
+#include "rig/origin_relay.hpp"
 
 // Relays side by side, in turns: reads a plan from standard input, writes one JSON line per
 // repetition and cell. scripts/bench ipsec makes the plan and sums up.
@@ -91,6 +92,9 @@ std::unique_ptr<Relay> Bench::make(const Cell& cell) {
   };
   if (cell.system == "chaincast") {
     return std::make_unique<LineRelay>(cell, pools, *toolbox, reader);
+  }
+  if (cell.system == "origin") {
+    return std::make_unique<OriginRelay>(cell, pools, *toolbox, reader);
   }
   if (cell.system == "floor") return std::make_unique<Floor>(cell, pools);
   for (const auto& [name, config] : hubs) {

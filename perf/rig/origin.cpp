@@ -56,7 +56,7 @@ void Origin::fill(uint8_t* payload, size_t bytes, Seq seq) {
   for (; at < bytes; ++at) payload[at] = static_cast<uint8_t>(random.next());
 }
 
-void Origin::seal_next(uint8_t* frame, uint16_t payload_bytes) {
+void Origin::seal_next(uint8_t* frame, uint16_t payload_bytes, const uint8_t* payload) {
   wire::FrameHeader header;
   header.payload_bytes = payload_bytes;
   header.kind = wire::kind_first | wire::kind_last;
@@ -65,7 +65,11 @@ void Origin::seal_next(uint8_t* frame, uint16_t payload_bytes) {
   header.seq = next_seq_;
   header.link = link_;
   wire::store_frame_header(frame, header);
-  fill(frame + wire::frame_header_bytes, payload_bytes, next_seq_);
+  if (payload == nullptr) {
+    fill(frame + wire::frame_header_bytes, payload_bytes, next_seq_);
+  } else {
+    std::memcpy(frame + wire::frame_header_bytes, payload, payload_bytes);
+  }
   digest_ =
       engine_.seal(*key_, frame, static_cast<uint16_t>(wire::frame_header_bytes + payload_bytes));
   std::copy_n(digest_.begin(), link_.size(), link_.begin());

@@ -24,8 +24,10 @@ class Origin {
   // Engine and toolbox are borrowed.
   Origin(const crypto::Toolbox& toolbox, crypto::FrameEngine& engine, const OriginConfig& config);
 
-  // Writes the next frame of the chain.
-  void seal_next(uint8_t* frame, uint16_t payload_bytes);
+  // Writes the next frame of the chain, with what fill() makes or with that `payload`.
+  void seal_next(uint8_t* frame, uint16_t payload_bytes, const uint8_t* payload = nullptr);
+  // The payload that belongs to a seq.
+  static void fill(uint8_t* payload, size_t bytes, Seq seq);
   // The digest of the newest frame.
   const Digest& digest() const { return digest_; }
   Seq next_seq() const { return next_seq_; }
@@ -40,7 +42,6 @@ class Origin {
   std::string judge(ByteSpan frame) const;
 
  private:
-  static void fill(uint8_t* payload, size_t bytes, Seq seq);
   std::unique_ptr<crypto::SuiteKey> make_key(crypto::FrameEngine& engine, bool can_read) const;
 
   const crypto::Toolbox& toolbox_;

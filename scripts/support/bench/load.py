@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A relay under load, one trial at a time: what perf/load/bench_load measures, searches over it, and
-the cables between tester and relay."""
+"""A relay under load, one trial at a time: what perf/load/bench_load measures, searches over it,
+and the cables between tester and relay."""
 
 import contextlib
 import json
@@ -55,9 +55,10 @@ class Bench:
             run.fail(f"bench_load ended in {message}")
         return json.loads(text)
 
-    def trial(self, rate, fanout=8, payload=1400, suite="gmac", system="chaincast", **more):
-        """One trial of the usual duration, or as long as frames suffice."""
-        attempts = int(max(rate * self.duration_ms / 1e3, 200))
+    def trial(self, rate, fanout=8, payload=1400, suite="gmac", system="chaincast", attempts=None,
+              **more):
+        """One trial of the usual duration, or of so many attempts, or as long as frames suffice."""
+        attempts = attempts or int(max(rate * self.duration_ms / 1e3, 200))
         found = self.ask({"system": system, "suite": suite, "payload": payload, "fanout": fanout,
                           "rate": rate, "attempts": attempts, "frames": min(attempts, FRAMES_MAX),
                           **more})
