@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/core.h>
+#include <intel-ipsec-mb.h>
 
 #include <algorithm>
 #include <iostream>
@@ -147,7 +148,7 @@ int run() {
   bench.headers = make_pool("headers", 131'071, 512, fanout::header_data_room_bytes);
   std::cout << Json{{"cpu_model", cpu_model()},
                     {"tsc_hz", rte_get_tsc_hz()},
-                    {"ipsec_mb", "as installed"},
+                    {"ipsec_mb", imb_get_version_str()},
                     {"has_hugepages", eal.has_hugepages}}
             << std::endl;
   while (std::getline(std::cin, line)) {

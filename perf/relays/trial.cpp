@@ -22,6 +22,7 @@ size_t footprint(const Relay& relay) {
 
 uint64_t timed_run(Relay& relay) {
   const uint64_t sampled = relay.device().sampling_cycles();
+  relay.get_ready();
   const uint64_t start = rte_rdtsc_precise();
   relay.run();
   const uint64_t cycles = rte_rdtsc_precise() - start;

@@ -6,7 +6,6 @@
 #include <rte_lcore.h>
 
 #include <algorithm>
-#include <atomic>
 #include <numeric>
 
 #include "base/assert.hpp"
@@ -142,31 +141,30 @@ void LineRelay::run_worker(unsigned number, rcu::Reader& reader) {
   }
 }
 
-// The second worker runs on EAL's second lcore; both begin at once.
-void LineRelay::run() {
-  if (clock_ != nullptr) clock_->restart();
-  if (cell_.workers == 1) return run_worker(0, reader_);
+// The second worker runs on EAL's second lcore.
+void LineRelay::get_ready() {
+  if (cell_.workers == 1) return;
   CC_ASSERT(cell_.workers == 2 && rte_lcore_count() == 2);
   devices_[1]->stop_offering_after(devices_[0]->offer_cycles());
-  struct Second {
-    LineRelay* relay;
-    std::atomic<bool> is_ready{false}, may_start{false};
-  } second{this};
+  is_second_ready_ = may_second_run_ = false;
   const auto body = [](void* argument) {
-    auto& self = *static_cast<Second*>(argument);
+    auto& self = *static_cast<LineRelay*>(argument);
     rcu::Reader reader;
     const Undisturbed undisturbed;
-    self.is_ready = true;
-    while (!self.may_start) rte_pause();
-    self.relay->run_worker(1, reader);
+    self.is_second_ready_ = true;
+    while (!self.may_second_run_) rte_pause();
+    self.run_worker(1, reader);
     return 0;
   };
-  const unsigned lcore = rte_get_next_lcore(rte_lcore_id(), 1, 1);
-  CC_ASSERT(rte_eal_remote_launch(body, &second, lcore) == 0);
-  while (!second.is_ready) rte_pause();
-  second.may_start = true;
+  CC_ASSERT(rte_eal_remote_launch(body, this, rte_get_next_lcore(rte_lcore_id(), 1, 1)) == 0);
+  while (!is_second_ready_) rte_pause();
+}
+
+void LineRelay::run() {
+  if (clock_ != nullptr) clock_->restart();
+  may_second_run_ = true;
   run_worker(0, reader_);
-  rte_eal_wait_lcore(lcore);
+  if (cell_.workers == 2) rte_eal_wait_lcore(rte_get_next_lcore(rte_lcore_id(), 1, 1));
 }
 
 void LineRelay::run_by_turns(TimeNs turn_ns) {

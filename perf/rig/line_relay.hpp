@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -23,6 +24,8 @@ class LineRelay final : public Relay {
   Device& device() override { return *devices_[0]; }
   uint64_t arrived() override;
   void prepare(unsigned datagrams) override;
+  // The second worker's thread waits for run().
+  void get_ready() override;
   void run() override;
   // The same by a clock that ticks once a turn: what is done depends on nothing but the frames.
   void run_by_turns(TimeNs turn_ns);
@@ -48,6 +51,7 @@ class LineRelay final : public Relay {
   std::vector<std::unique_ptr<Origin>> origins_;  // [worker]
   std::unique_ptr<Product> product_;
   std::shared_ptr<StageClock> clock_;
+  std::atomic<bool> is_second_ready_{false}, may_second_run_{false};
   TimeNs turns_now_ns_ = ns_per_s;
 };
 

@@ -46,6 +46,8 @@ class Relay {
   virtual Device& device() = 0;
   // Makes the next arrivals, about `datagrams` of them, and offers them to the device. Not timed.
   virtual void prepare(unsigned datagrams) = 0;
+  // Just before run(): what is to be ready when the clock starts.
+  virtual void get_ready() {}
   // Relays until the device is over. This is what is timed.
   virtual void run() = 0;
   // Datagrams received so far.

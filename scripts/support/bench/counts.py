@@ -127,7 +127,7 @@ def count(program, plan):
                  "--collect-bus=yes", "--dump-line=no", "--compress-pos=no",
                  f"--callgrind-out-file={out}", program,
                  json.dumps({"cpu": min(os.sched_getaffinity(0)), **plan})]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=100,
+        done = subprocess.run(words, capture_output=True, text=True, timeout=200,
                               env={"PATH": os.environ["PATH"], "LC_ALL": "C"})
         if done.returncode != 0:
             run.fail(f"{program} under valgrind failed:\n{done.stderr[-2000:]}")

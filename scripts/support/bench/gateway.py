@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """DPDK's own IPsec gateway, built from the sources in dpdk-doc, changed in one place: it asks for
-receive checksums, which virtual devices do not offer. It sends a replayed capture to net_null on one
-lcore: protected, AES-256-GCM in tunnel mode, looked up by policy among several associations, or let
-through by policy."""
+receive checksums, which virtual devices do not offer. It sends a replayed capture to net_null on
+one lcore: protected, AES-256-GCM in tunnel mode, looked up by policy among several associations,
+or let through by policy."""
 
 import os
 import re
@@ -83,8 +83,9 @@ def eal(directory, capture):
 def counted(words, pattern):
     """ns a packet, by what the program says it has sent over the middle of its run, and by the
     processor's time."""
-    with subprocess.Popen(["stdbuf", "-oL", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          stdin=subprocess.PIPE, env={**os.environ, "TERM": "dumb"}) as child:
+    with subprocess.Popen(["stdbuf", "-oL", *words], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, stdin=subprocess.PIPE,
+                          env={**os.environ, "TERM": "dumb"}) as child:
         seen = []
         deadline = time.monotonic() + SECONDS + 25
         try:

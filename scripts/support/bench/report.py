@@ -4,7 +4,7 @@
 import json
 import shutil
 
-from bench import run, svg
+from bench import more, run, svg
 from bench.goals import FANOUTS, ROWS, STRICT, SUITES, TUNNELS
 
 PAGE = run.ROOT / "docs/performance.md"
@@ -242,6 +242,10 @@ def write():
     for name, render in {"micro": micro, "limit": limit, "dedup": dedup, "secgw": secgw}.items():
         found = stored(name)
         parts[name] = render(found) if found else [
+            f"Not measured yet: `scripts/bench {name}`.", ""]
+    for name, render in more.SECTIONS.items():
+        found = stored(name)
+        parts[name] = [more.made(found, of_machine), "", *render(found)] if found else [
             f"Not measured yet: `scripts/bench {name}`.", ""]
     for name, lines in parts.items():
         template = template.replace(f"@{name}@", "\n".join(lines).rstrip("\n"))
