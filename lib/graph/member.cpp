@@ -123,7 +123,7 @@ void Member::after_change(const NodeId& subject, TimeNs now_ns) {
   const auto& resources = entry->record->said.resources;
   for (auto& [resource, members] : members_) {
     const bool is_in = entry->is_live && std::any_of(resources.begin(), resources.end(),
-                                                     [&](const wire::Subscription& s) {
+                                                     [&resource = resource](const auto& s) {
                                                        return s.resource == resource;
                                                      });
     const bool has_changed = is_in ? members.insert(subject).second : members.erase(subject) > 0;
@@ -255,8 +255,9 @@ void Member::adopt(const PartRef& root, TimeNs now_ns) {
     view_.live_below({}, all);
     for (const EntryRef& entry : all) {
       const auto& theirs = entry->record->said.resources;
-      const bool is_in = std::any_of(theirs.begin(), theirs.end(),
-                                     [&](const auto& s) { return s.resource == resource; });
+      const bool is_in =
+          std::any_of(theirs.begin(), theirs.end(),
+                      [&resource = resource](const auto& s) { return s.resource == resource; });
       if (is_in) members.insert(entry->id());
     }
   }

@@ -255,7 +255,7 @@ std::vector<Contact> Member::candidates_for(const Need& need, TimeNs now_ns) {
 }
 
 void Member::begin(Need need, std::vector<Contact> candidates, TimeNs now_ns, Output& out) {
-  attempt_.emplace();
+  attempt_ = Attempt{};
   attempt_->need = std::move(need);
   attempt_->candidates = std::move(candidates);
   attempt_->started_ns = now_ns;
