@@ -55,7 +55,7 @@ struct Carried {
     bool is_final() const { return is_refused && !may_change; }
   };
   std::map<uint32_t, Neighbour> neighbours;
-  Seq quiet_seq = 0;           // highest seq when it last moved
+  Seq quiet_seq = 0;  // highest seq when it last moved
   TimeNs quiet_since_ns = 0;
 };
 

@@ -58,7 +58,7 @@ std::shared_ptr<RequestQueue::Job> RequestQueue::next() {
 }
 
 bool RequestQueue::answer(unsigned max,
-                      const std::function<rest::Response(const rest::Request&)>& handle) {
+                          const std::function<rest::Response(const rest::Request&)>& handle) {
   uint64_t count = 0;
   while (::read(fd_, &count, sizeof count) > 0) {
   }

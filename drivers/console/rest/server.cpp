@@ -183,8 +183,8 @@ TimeNs RestServer::wake_at_ns() const {
 }
 
 void RestServer::on_ready(std::span<const pollfd>, TimeNs) {
-  has_more_ = queue_.answer(
-      answers_per_turn_max, [this](const rest::Request& request) { return api_.handle(request); });
+  has_more_ = queue_.answer(answers_per_turn_max,
+                            [this](const rest::Request& request) { return api_.handle(request); });
 }
 
 RestCounters RestServer::counters() const {
