@@ -82,7 +82,7 @@ Drop judge_replay(RxLane& lane, uint64_t counter) noexcept {
 [[gnu::always_inline]] inline void prefetch_frames(const Datagram& datagram) noexcept {
   constexpr unsigned line_bytes = 64;
   constexpr unsigned with_headers = 64;  // is here already
-  if (datagram.data[2] < 2) return;
+  if (datagram.bytes <= with_headers || datagram.data[2] < 2) return;
   for (unsigned at = with_headers; at < datagram.bytes; at += line_bytes) {
     __builtin_prefetch(datagram.data + at);
   }
