@@ -89,11 +89,17 @@ Api::Api(const ops::Table& table, cli::Service& service, std::string token)
   }
 }
 
-bool Api::may_write(const Request& request) const {
+std::optional<Response> Api::refuse_write(const Request& request, std::string_view type) const {
   constexpr std::string_view scheme = "Bearer ";
-  if (token_.empty()) return true;
-  return request.authorization.starts_with(scheme) &&
-         is_same(std::string_view(request.authorization).substr(scheme.size()), token_);
+  const bool has_token =
+      request.authorization.starts_with(scheme) &&
+      is_same(std::string_view(request.authorization).substr(scheme.size()), token_);
+  if (!token_.empty() && !has_token) {
+    return failure(401, "token", "this needs `Authorization: Bearer` with the node's token");
+  }
+  // A page of a browser can send the other types without asking first.
+  if (request.content_type == type) return std::nullopt;
+  return failure(415, "content_type", fmt::format("send Content-Type: {}", type));
 }
 
 Response Api::handle(const Request& request) {
@@ -118,13 +124,7 @@ Response Api::handle(const Request& request) {
 
 Response Api::run(const ops::Operation& operation, const Request& request) {
   if (operation.access == ops::Access::write) {
-    if (!may_write(request)) {
-      return failure(401, "token", "this needs `Authorization: Bearer` with the node's token");
-    }
-    // A page of a browser can send the other types without asking first.
-    if (request.content_type != "application/json") {
-      return failure(415, "content_type", "send Content-Type: application/json");
-    }
+    if (auto refused = refuse_write(request, "application/json")) return *refused;
   }
   const Result<Values> values = arguments_of(request);
   if (!values) return failed(values.error());
@@ -138,12 +138,7 @@ Response Api::run(const ops::Operation& operation, const Request& request) {
 }
 
 Response Api::publish(std::string_view stream, const Request& request) {
-  if (!may_write(request)) {
-    return failure(401, "token", "this needs `Authorization: Bearer` with the node's token");
-  }
-  if (request.content_type != "application/octet-stream") {
-    return failure(415, "content_type", "send Content-Type: application/octet-stream");
-  }
+  if (auto refused = refuse_write(request, "application/octet-stream")) return *refused;
   if (auto known = service_.stream(stream); !known) return failed(known.error());
   const auto* bytes = reinterpret_cast<const uint8_t*>(request.body.data());
   const cli::PublishResult result = service_.publish(stream, {bytes, request.body.size()});

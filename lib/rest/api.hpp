@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -46,7 +47,8 @@ class Api {
   Response run(const ops::Operation& operation, const Request& request);
   Response publish(std::string_view stream, const Request& request);
   Response document();
-  bool may_write(const Request& request) const;
+  // Nothing if the request may write what is of this media type.
+  std::optional<Response> refuse_write(const Request& request, std::string_view type) const;
 
   const ops::Table& table_;
   cli::Service& service_;
