@@ -406,7 +406,7 @@ DEFECTS = [
     Defect("drivers/port/ethdev/receive_queues.cpp", "if (out.rx_queues == with_control) out",
            "out", ETHDEV, "ReceiveQueues.WithTooFewForAllWorkersControlSharesItsQueue"),
     Defect("drivers/port/ethdev/steering.cpp", "if (!has_address(config, is_ipv6)) continue;", ";",
-           ETHDEV, "Steering.NamesTheBulkPortsAndNotTheBasePort"),
+           ETHDEV, "Steering.NamesEveryPort"),
     # Everybody on a worker's cpu.
     Defect("drivers/process/eal/lcores.cpp", "std::erase(others, cpu);", ";",
            EAL, "Lcores.PinnedWorkersHaveTheirCpusAndTheMainLcoreTheOthers"),
