@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <poll.h>
-
 #include <cstdint>
 #include <span>
 #include <string>
@@ -12,6 +10,7 @@
 #include "base/bytes.hpp"
 #include "base/clock.hpp"
 #include "base/ids.hpp"
+#include "base/pollable.hpp"
 #include "base/result.hpp"
 #include "ops/ops.hpp"
 
@@ -102,20 +101,10 @@ class Service : public Commander {
 
 // ---- the console's side -----------------------------------------------------------------------
 
-// The control loop, each turn:
-//   fds.clear(); console.add_poll_fds(fds); poll(fds, until console.wake_at_ns());
-//   console.on_ready(fds, now);
-class Console {
+// What `wake_at_ns` waits for: a withheld publish that is offered again, a stalled client that is
+// dismissed. on_ready may call the Service; at most 512 requests per client and call.
+class Console : public Pollable {
  public:
-  virtual ~Console() = default;
-  // Appends the descriptors to wait for, with their events.
-  virtual void add_poll_fds(std::vector<pollfd>& fds) const = 0;
-  // When on_ready must be called even if nothing is ready: a withheld publish is offered again, a
-  // stalled client is dismissed. time_never if nothing waits.
-  virtual TimeNs wake_at_ns() const = 0;
-  // `fds` is what add_poll_fds appended, `revents` filled in by poll (all zero is allowed). May
-  // call the Service. Bounded work per call: at most 512 requests per client.
-  virtual void on_ready(std::span<const pollfd> fds, TimeNs now_ns) = 0;
   // For `show consoles`: clients, refusals, losses.
   virtual ops::Json describe() const = 0;
 };
