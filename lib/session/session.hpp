@@ -45,7 +45,7 @@ struct Remote {
   // Where it takes sessions: what was dialled, or the port of its hello at the address that it
   // came from.
   Endpoint address;
-  Endpoint seen;  // where this session's bytes come from; behind a NAT another port
+  Endpoint seen;  // where its bytes come from; behind a NAT another port
   Bytes card;
 };
 
