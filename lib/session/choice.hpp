@@ -20,7 +20,8 @@
 // 3. Who dialled the session says goodbye on the other connection; by then both ends have the
 //    session. The other end answers with its own goodbye once it has read that.
 // 4. Nothing overtakes: the session is not read while the other connection may still bring what
-//    was sent before, and neither read nor written while an own dial waits for its hello.
+//    was sent before, and neither read nor written (but for its hello) while an own dial waits for
+//    the other end's hello.
 namespace chaincast::session {
 
 // One connection, as a driver keeps it. The driver writes what is marked so; Choice the rest.

@@ -322,7 +322,8 @@ TEST_P(SessionRules, AListenerMayCallBack) {
     if (b.heard.messages.size() == 2) b.sessions->close(a.id, "enough", rig.now_ns);
   };
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(rig.send(a, b, text("message")));
-  ASSERT_TRUE(rig.until([&] { return a.heard.count("closed") == 1; }));
+  // Whether a has heard of the session before its end is a matter of what came together.
+  ASSERT_TRUE(rig.until([&] { return a.heard.count("closed") + a.heard.count("failed") == 1; }));
   rig.settle();
   EXPECT_EQ(b.heard.messages.size(), 2u) << "none after close()";
   EXPECT_EQ(c.heard.messages.size(), 2u);

@@ -13,6 +13,7 @@
 
 #include "base/assert.hpp"
 #include "crypto/frame_rules.hpp"
+#include "crypto/native_key.hpp"
 #include "crypto/openssl/gcm.hpp"
 #include "crypto/openssl/handles.hpp"
 #include "crypto/openssl/reference_engine.hpp"
@@ -55,7 +56,7 @@ class GcmAead final : public Aead {
   Secret key_;
 };
 
-class Ed25519Signer final : public Signer {
+class Ed25519Signer final : public Signer, public NativeKey {
  public:
   explicit Ed25519Signer(const Secret& seed)
       : key_(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, seed.data(), seed.size())) {
@@ -65,6 +66,7 @@ class Ed25519Signer final : public Signer {
   }
 
   const PublicKey& public_key() const override { return public_key_; }
+  evp_pkey_st* native_key() const override { return key_.get(); }
 
   Signature sign(ByteSpan message) const override {
     const MdContext context(EVP_MD_CTX_new());

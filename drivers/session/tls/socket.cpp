@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "session/tls/socket.hpp"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "port/port.hpp"
+
+namespace chaincast::session::tls {
+
+namespace {
+
+constexpr int backlog = 128;
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t bytes = sizeof(sockaddr_storage);
+  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+};
+
+SocketAddress socket_address(const Endpoint& endpoint) {
+  SocketAddress out;
+  if (endpoint.is_ipv6) {
+    sockaddr_in6 in{};
+    in.sin6_family = AF_INET6;
+    in.sin6_port = htons(endpoint.port);
+    std::memcpy(&in.sin6_addr, endpoint.address.data(), sizeof in.sin6_addr);
+    out.bytes = sizeof in;
+    std::memcpy(&out.storage, &in, sizeof in);
+  } else {
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_port = htons(endpoint.port);
+    std::memcpy(&in.sin_addr, endpoint.address.data(), sizeof in.sin_addr);
+    out.bytes = sizeof in;
+    std::memcpy(&out.storage, &in, sizeof in);
+  }
+  return out;
+}
+
+// IPv4 behind a socket of both families is IPv4.
+Endpoint endpoint_of(const SocketAddress& from) {
+  Endpoint out;
+  if (from.storage.ss_family == AF_INET) {
+    sockaddr_in in{};
+    std::memcpy(&in, &from.storage, sizeof in);
+    std::memcpy(out.address.data(), &in.sin_addr, sizeof in.sin_addr);
+    out.port = ntohs(in.sin_port);
+    return out;
+  }
+  sockaddr_in6 in{};
+  std::memcpy(&in, &from.storage, sizeof in);
+  out.port = ntohs(in.sin6_port);
+  out.is_ipv6 = !IN6_IS_ADDR_V4MAPPED(&in.sin6_addr);
+  const auto* bytes = reinterpret_cast<const uint8_t*>(&in.sin6_addr);
+  constexpr size_t mapped_prefix_bytes = 12;
+  if (out.is_ipv6) {
+    std::copy_n(bytes, 16, out.address.begin());
+  } else {
+    std::copy_n(bytes + mapped_prefix_bytes, 4, out.address.begin());
+  }
+  return out;
+}
+
+Error cannot(const Endpoint& address, const char* what) {
+  return error(ErrorCode::io, fmt::format("sessions: address {}: cannot {}: {}; choose an address "
+                                          "of this host and a free port",
+                                          port::to_text(address), what, std::strerror(errno)));
+}
+
+void send_at_once(int fd) {
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+Fd make_socket(const Endpoint& address) {
+  return Fd(::socket(address.is_ipv6 ? AF_INET6 : AF_INET,
+                     SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+}
+
+}  // namespace
+
+Result<Listening> listen_at(const Endpoint& endpoint) {
+  Listening out{make_socket(endpoint), endpoint};
+  const int fd = out.fd.get();
+  if (fd < 0) return cannot(endpoint, "make a socket");
+  const int on = 1, off = 0;
+  SocketAddress address = socket_address(endpoint);
+  if (::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      (endpoint.is_ipv6 && ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0)) {
+    return cannot(endpoint, "set an option");
+  }
+  if (::bind(fd, address.get(), address.bytes) != 0) return cannot(endpoint, "bind");
+  if (::listen(fd, backlog) != 0) return cannot(endpoint, "listen");
+  SocketAddress bound;
+  if (::getsockname(fd, bound.get(), &bound.bytes) != 0) return cannot(endpoint, "ask for a port");
+  out.address.port = endpoint_of(bound).port;
+  return out;
+}
+
+Dialled dial(const Endpoint& endpoint) {
+  Dialled out{make_socket(endpoint), 0};
+  if (out.fd.get() < 0) {
+    out.code = errno;
+    return out;
+  }
+  send_at_once(out.fd.get());
+  SocketAddress address = socket_address(endpoint);
+  if (::connect(out.fd.get(), address.get(), address.bytes) != 0 && errno != EINPROGRESS) {
+    out.code = errno;
+    out.fd = Fd();
+  }
+  return out;
+}
+
+int dial_result(int fd) {
+  int code = 0;
+  socklen_t bytes = sizeof code;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &bytes) != 0) return errno;
+  if (code != 0) return code;
+  pollfd one{fd, POLLOUT, 0};
+  return ::poll(&one, 1, 0) == 1 ? 0 : EINPROGRESS;
+}
+
+AcceptedSocket accept_one(int listening) {
+  SocketAddress from;
+  AcceptedSocket out;
+  out.fd = Fd(::accept4(listening, from.get(), &from.bytes, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (out.fd.get() < 0) {
+    out.code = errno;
+    return out;
+  }
+  send_at_once(out.fd.get());
+  out.from = endpoint_of(from);
+  return out;
+}
+
+bool discard(int fd, size_t max) {
+  std::array<uint8_t, 4096> buffer;
+  for (size_t bytes = 0; bytes < max;) {
+    const ssize_t got = ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return got < 0 && errno == EAGAIN;
+    bytes += static_cast<size_t>(got);
+  }
+  return true;
+}
+
+}  // namespace chaincast::session::tls
