@@ -3,10 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "rest/line.hpp"
 #include "rest/openapi.hpp"
+#include "rest/token.hpp"
 
 namespace chaincast::rest {
 
@@ -52,15 +51,6 @@ Response other_method(const std::string& allow) {
   return out;
 }
 
-// Its time says nothing of where the difference is.
-bool is_same(std::string_view a, std::string_view b) {
-  unsigned char difference = a.size() == b.size() ? 0 : 1;
-  for (size_t i = 0; i < a.size() && i < b.size(); ++i) {
-    difference = static_cast<unsigned char>(difference | (a[i] ^ b[i]));
-  }
-  return difference == 0;
-}
-
 Result<Values> arguments_of(const Request& request) {
   if (request.method == "GET") return Values(request.query.begin(), request.query.end());
   if (!request.query.empty()) {
@@ -90,11 +80,7 @@ Api::Api(const ops::Table& table, cli::Service& service, std::string token)
 }
 
 std::optional<Response> Api::refuse_write(const Request& request, std::string_view type) const {
-  constexpr std::string_view scheme = "Bearer ";
-  const bool has_token =
-      request.authorization.starts_with(scheme) &&
-      is_same(std::string_view(request.authorization).substr(scheme.size()), token_);
-  if (!token_.empty() && !has_token) {
+  if (!token_.empty() && !shows_token(request.authorization, token_)) {
     return failure(401, "token", "this needs `Authorization: Bearer` with the node's token");
   }
   // A page of a browser can send the other types without asking first.

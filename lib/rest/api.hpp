@@ -21,11 +21,12 @@ struct Request {
   std::string content_type;   // media type alone, lower case
   std::string authorization;  // header as it came, or empty
   std::string body;
+  std::string origin = {};  // of a browser's page, or empty
 };
 
 struct Response {
   int status = 200;
-  std::string content_type = "application/json";
+  std::string content_type = "application/json";  // empty: there is no body
   std::string body;
   std::string allow;           // 405: the method that the path knows
   unsigned retry_after_s = 0;  // 503: when to come again
