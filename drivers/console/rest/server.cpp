@@ -17,6 +17,7 @@ namespace {
 constexpr unsigned answers_per_turn_max = 8;
 constexpr time_t keep_alive_s = 2;  // an idle client holds one of few threads for so long
 constexpr size_t connections_waiting_max = 64;
+constexpr const char* answered_header = "Cache-Control";  // every answer of ours has it
 
 // cpp-httplib's own pool takes connections without bound. Here the accepting thread waits, and the
 // kernel's backlog refuses the rest.
@@ -84,23 +85,24 @@ rest::Request request_of(const httplib::Request& in) {
   for (const auto& [name, value] : in.params) out.query[name] = value;
   out.content_type = media_type(in.get_header_value("Content-Type"));
   out.authorization = in.get_header_value("Authorization");
+  out.origin = in.get_header_value("Origin");
   out.body = in.body;
   return out;
 }
 
 void put(const rest::Response& from, httplib::Response& to) {
   to.status = from.status;
-  to.set_content(from.body, from.content_type);
+  if (!from.content_type.empty()) to.set_content(from.body, from.content_type);
   if (!from.allow.empty()) to.set_header("Allow", from.allow);
   if (from.retry_after_s > 0) to.set_header("Retry-After", std::to_string(from.retry_after_s));
-  to.set_header("Cache-Control", "no-store");
+  to.set_header(answered_header, "no-store");
 }
 
 }  // namespace
 
-RestServer::RestServer(RestOptions options, rest::Api api)
+RestServer::RestServer(RestOptions options, Handler handler)
     : options_(std::move(options)),
-      api_(std::move(api)),
+      handler_(std::move(handler)),
       server_(std::make_unique<httplib::Server>()) {
   configure();
 }
@@ -117,17 +119,31 @@ void RestServer::configure() {
     const bool is_known =
         hosts.empty() || std::find(hosts.begin(), hosts.end(),
                                    host_name(in.get_header_value("Host"))) != hosts.end();
-    put(is_known ? queue_.ask(request_of(in), options_.patience_ns)
+    put(is_known ? handler_(request_of(in))
                  : rest::failure(403, "host", "this address answers to its own names alone"),
         out);
   };
   constexpr const char* any_path = ".*";
   server_->Get(any_path, answer).Post(any_path, answer).Put(any_path, answer);
   server_->Patch(any_path, answer).Delete(any_path, answer).Options(any_path, answer);
+  // The library knows these methods and routes them nowhere.
+  server_->set_pre_routing_handler([answer](const httplib::Request& in, httplib::Response& out) {
+    if (in.method != "TRACE" && in.method != "CONNECT") {
+      return httplib::Server::HandlerResponse::Unhandled;
+    }
+    answer(in, out);
+    return httplib::Server::HandlerResponse::Handled;
+  });
   // What the library refuses by itself: too long, malformed.
-  server_->set_error_handler([](const httplib::Request&, httplib::Response& out) {
-    if (!out.body.empty()) return;
+  server_->set_error_handler([this](const httplib::Request&, httplib::Response& out) {
+    if (out.has_header(answered_header)) return;
     const bool is_long = out.status == 413;
+    if (options_.refuses_mutely) {
+      rest::Response mute;
+      mute.status = 400;
+      mute.content_type.clear();
+      return put(mute, out);
+    }
     put(rest::failure(out.status, is_long ? "too_long" : "invalid",
                       is_long ? "the body is longer than this node takes" : "no such request"),
         out);
@@ -148,21 +164,36 @@ Status RestServer::bind() {
     options_.address.port = static_cast<uint16_t>(port);
     return {};
   }
-  return error(ErrorCode::io, fmt::format("[rest] address {}: cannot bind: {}; choose an address "
+  return error(ErrorCode::io, fmt::format("rest address {}: cannot bind: {}; choose an address "
                                           "of this host and a free port",
                                           port::to_text(options_.address), std::strerror(errno)));
 }
 
 Result<std::unique_ptr<RestServer>> RestServer::listen(RestOptions options, rest::Api api,
                                                        const base::ThreadStarter& threads) {
-  std::unique_ptr<RestServer> out(new RestServer(std::move(options), std::move(api)));
-  if (Status bound = out->bind(); !bound) return bound.error();
+  std::unique_ptr<RestServer> out(new RestServer(std::move(options), Handler()));
+  out->api_.emplace(std::move(api));
+  out->handler_ = [self = out.get()](const rest::Request& request) {
+    return self->queue_.ask(request, self->options_.patience_ns);
+  };
+  return start(std::move(out), threads);
+}
+
+Result<std::unique_ptr<RestServer>> RestServer::listen(RestOptions options, Handler handler,
+                                                       const base::ThreadStarter& threads) {
+  return start(std::unique_ptr<RestServer>(new RestServer(std::move(options), std::move(handler))),
+               threads);
+}
+
+Result<std::unique_ptr<RestServer>> RestServer::start(std::unique_ptr<RestServer> server,
+                                                      const base::ThreadStarter& threads) {
+  if (Status bound = server->bind(); !bound) return bound.error();
   // Its threads are started from there, and inherit the cpus.
-  out->listener_ = threads.start("rest", [self = out.get()](const std::stop_token&) {
+  server->listener_ = threads.start("rest", [self = server.get()](const std::stop_token&) {
     self->server_->listen_after_bind();
     self->is_over_.store(true, std::memory_order_release);
   });
-  return out;
+  return server;
 }
 
 RestServer::~RestServer() {
@@ -184,7 +215,7 @@ TimeNs RestServer::wake_at_ns() const {
 
 void RestServer::on_ready(std::span<const pollfd>, TimeNs) {
   has_more_ = queue_.answer(answers_per_turn_max,
-                            [this](const rest::Request& request) { return api_.handle(request); });
+                            [this](const rest::Request& request) { return api_->handle(request); });
 }
 
 RestCounters RestServer::counters() const {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "base/ids.hpp"
@@ -28,6 +30,8 @@ struct RestOptions {
   // Names that the Host header may have, without the port; any if empty. On a loopback address this
   // keeps pages of other names (DNS rebinding) from using a browser as their way in.
   std::vector<std::string> hosts = {};
+  // What HTTP itself refuses (too long, malformed) gets 400 and no body, instead of saying why.
+  bool refuses_mutely = false;
 };
 
 struct RestCounters {
@@ -39,8 +43,13 @@ struct RestCounters {
 // queue and the counters. Memory: a request and a reply per thread, and 64 connections waiting.
 class RestServer final : public cli::Console {
  public:
+  using Handler = std::function<rest::Response(const rest::Request&)>;
   // Binds and listens; the message of an error names address and remedy.
   static Result<std::unique_ptr<RestServer>> listen(RestOptions options, rest::Api api,
+                                                    const base::ThreadStarter& threads);
+  // The same for what is no node's: `handler` answers on the server's own threads, several requests
+  // at a time, and may wait. It must come to an end for the destructor to.
+  static Result<std::unique_ptr<RestServer>> listen(RestOptions options, Handler handler,
                                                     const base::ThreadStarter& threads);
   ~RestServer() override;
 
@@ -53,12 +62,15 @@ class RestServer final : public cli::Console {
   const Endpoint& address() const { return options_.address; }
 
  private:
-  RestServer(RestOptions options, rest::Api api);
+  RestServer(RestOptions options, Handler handler);
+  static Result<std::unique_ptr<RestServer>> start(std::unique_ptr<RestServer> server,
+                                                   const base::ThreadStarter& threads);
   Status bind();
   void configure();
 
   RestOptions options_;
-  rest::Api api_;
+  std::optional<rest::Api> api_;  // of a node
+  Handler handler_;               // or the queue to it
   RequestQueue queue_;
   bool has_more_ = false;
   std::atomic<uint64_t> answered_{0}, rejected_{0};
