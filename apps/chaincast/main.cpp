@@ -14,6 +14,7 @@
 #include "observers.hpp"
 #include "options.hpp"
 #include "process/eal/eal.hpp"
+#include "rest.hpp"
 #include "start.hpp"
 
 namespace chaincast {
@@ -127,6 +128,7 @@ int main(int argc, char** argv) {
   if (exit_code >= 0) return exit_code;
   if (!options.keygen.empty()) return run_keygen(options.keygen);
   if (print_and_exit(options)) return 0;
+  if (!options.rest_address.empty()) return run_rest(options);
   if (options.config_file.empty()) {
     std::fputs("chaincast: no configuration; give --config FILE (--example-config prints one)\n",
                stderr);

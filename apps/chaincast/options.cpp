@@ -33,7 +33,20 @@ void declare(CLI::App& app, Options& options) {
   app.name("chaincast [EAL options --]");
   app.description("chaincast: packet dissemination node");
   app.footer(footer);
-  app.add_option("--config", options.config_file, "configuration file (TOML)");
+  CLI::Option* const config =
+      app.add_option("--config", options.config_file, "configuration file (TOML)");
+  CLI::Option* const rest =
+      app.add_option("--rest", options.rest_address,
+                     "no node of its own: serve the streaming interface at IP:PORT, and make nodes "
+                     "as its callers ask");
+  rest->excludes(config);
+  app.add_option("--rest-token", options.token_file,
+                 "with --rest: the file of the token that POST has to show")
+      ->needs(rest);
+  app.add_option("--rest-address", options.ports_address,
+                 "with --rest: the IP address where the nodes are reached by others")
+      ->needs(rest)
+      ->capture_default_str();
   app.add_option("--cmdline-file", options.command_file, "commands to run after start-up");
   app.add_flag("-i,--interactive", options.is_interactive, "prompt on the terminal");
   app.add_option("--stats-period", options.stats_period_s,
@@ -64,6 +77,7 @@ std::string program_manual() {
   page.section("synopsis")
       .lines(
           "chaincast [EAL options --] --config FILE [options]\n"
+          "chaincast [EAL options --] --rest IP:PORT [options]\n"
           "chaincast keygen FILE\n"
           "chaincast keygen secret FILE\n"
           "chaincast keygen token FILE\n"
@@ -72,7 +86,8 @@ std::string program_manual() {
       .paragraph(
           "Takes chained frames from its peers, drops the ones already seen, verifies the others, "
           "and sends each on once to every other peer. One process is one node; its configuration "
-          "is chaincast.toml(5), its commands are in chaincast-commands(7).")
+          "is chaincast.toml(5), its commands are in chaincast-commands(7). With --rest it is as "
+          "many as programs on this host ask for over HTTP.")
       .section("options");
   manual::put_options(page, app);
   page.paragraph("EAL options of DPDK stand before `--`, or in [node] eal of the configuration.");

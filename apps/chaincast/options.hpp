@@ -12,6 +12,9 @@ namespace chaincast {
 struct Options {
   std::vector<std::string> eal;  // before `--`
   std::string config_file;
+  std::string rest_address;                 // --rest: serve the streaming interface instead
+  std::string token_file;                   // of it; empty: none
+  std::string ports_address = "127.0.0.1";  // of its instances
   std::string command_file;
   bool is_interactive = false;
   unsigned stats_period_s = 0;  // 0: never
