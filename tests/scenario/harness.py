@@ -104,6 +104,11 @@ def lacks_groff():
     return None if shutil.which("groff") else "needs groff: scripts/setup"
 
 
+def lacks_venv():
+    found = importlib.util.find_spec("ensurepip")
+    return None if found else "needs python3-venv: scripts/setup"
+
+
 def lacks_debootstrap():
     if lacks_root():
         return "needs root for a chroot"
@@ -120,7 +125,8 @@ def lacks_guest():
 REQUIREMENTS = {"programs": lacks_programs, "root": lacks_root, "netns": lacks_netns,
                 "data": lacks_data, "hugepages": lacks_hugepages, "tshark": lacks_tshark,
                 "xdp": lacks_xdp, "qemu": lacks_qemu, "debootstrap": lacks_debootstrap,
-                "guest": lacks_guest, "jsonschema": lacks_jsonschema, "groff": lacks_groff}
+                "guest": lacks_guest, "jsonschema": lacks_jsonschema, "groff": lacks_groff,
+                "venv": lacks_venv}
 
 
 def needs(*names):
