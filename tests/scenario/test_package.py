@@ -123,6 +123,7 @@ def check_files(debian):
         assert path.stat().st_mode & 0o777 == mode, path
     for program in ("chaincast", "chaincastctl", "chaincast-gen", "chaincast-host-setup"):
         debian.run(f"{program} --help", f"help-{program}")
+    debian.run("python3 -c 'import chaincast; chaincast.Client'", "python")
 
 
 def build_publisher(debian):
@@ -193,7 +194,7 @@ def check_service(t, debian, network, capabilities, *drop_ins):
 
 def check_purge(debian):
     debian.run("apt-get -q -y purge chaincast chaincast-tools chaincast-doc libchaincast0 "
-               "libchaincast-dev", "purge")
+               "libchaincast-dev python3-chaincast", "purge")
     ours = {"var/cache/apt", "root", "tmp", "proc", "sys", "dev"}
     found = must(["find", debian.system, "-xdev", "-name", "*chaincast*", "-printf", "%P\n"])
     left = [path for path in found.splitlines()
@@ -217,7 +218,8 @@ def test_packages_on_a_bare_system(t):
     check_image(t, debian, network)
     # A host has systemd in place of the part of it that a container needs.
     debian.run("apt-get -q update && apt-get -q -y install --no-install-recommends systemd "
-               "/root/packages/chaincast-doc_*.deb /root/packages/libchaincast*.deb", "install")
+               "/root/packages/chaincast-doc_*.deb /root/packages/libchaincast*.deb "
+               "/root/packages/python3-chaincast_*.deb", "install")
     check_files(debian)
     build_publisher(debian)
     assert "net_af_packet" not in check_service(t, debian, network, 0)
