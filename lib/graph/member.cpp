@@ -95,6 +95,10 @@ void Member::take_facts(const News& fact, TimeNs now_ns) {
     ++counters_.facts_over_limit;
     return;
   }
+  if (fact.record && is_given_up(*fact.record)) {
+    ++counters_.facts_stale;
+    return;
+  }
   const View::Merge merge = fact.record ? view_.merge(fact.record) : view_.merge(fact.accusation);
   switch (merge) {
     case View::Merge::changed:
@@ -130,7 +134,7 @@ void Member::after_change(const NodeId& subject, TimeNs now_ns) {
     // Sooner than else, but a search for better links that found none is not begun anew.
     if (has_changed) look_at_ns_ = std::min(look_at_ns_, now_ns + random_.below(2 * ns_per_s));
   }
-  if (entry->is_live) return;
+  if (entry->is_live) return note_silent(*entry, now_ns);
   ++counters_.deaths_seen;
   if (entry->standing == Standing::dead && gone_.size() < config_.remembered_max) {
     gone_.push_back({subject, now_ns});
@@ -215,6 +219,7 @@ void Member::tick(TimeNs now_ns, Output& out) {
   if (has_dead_links_) drop_dead_links(now_ns, out);
   if (watch_at_ns_ <= now_ns) watch_links(now_ns, out);
   if (accuse_again_ns_ <= now_ns) accuse_again(now_ns);
+  if (silent_at_ns_ <= now_ns) give_up_silent(now_ns);
   if (lost_at_ns_ <= now_ns) probe_lost(now_ns, out);
   if (attempt_) go_on_with_attempt(now_ns, out);
   if (look_at_ns_ <= now_ns) look_after_links(now_ns, out);
@@ -225,8 +230,8 @@ void Member::tick(TimeNs now_ns, Output& out) {
 TimeNs Member::next_timer_ns() const {
   if (!is_started_ || has_left_) return time_never;
   if (has_dead_links_) return 0;
-  TimeNs next =
-      std::min({watch_at_ns_, accuse_again_ns_, lost_at_ns_, publish_at_ns_, flush_at_ns_});
+  TimeNs next = std::min(
+      {watch_at_ns_, accuse_again_ns_, silent_at_ns_, lost_at_ns_, publish_at_ns_, flush_at_ns_});
   if (attempt_) {
     const bool is_ready =
         !attempt_->is_asking && attempt_->answers.size() == attempt_->candidates.size();
@@ -250,18 +255,49 @@ void Member::adopt(const PartRef& root, TimeNs now_ns) {
   std::vector<NodeId> conflicts;
   view_.merge(root, conflicts);
   changed_ns_ = now_ns;
-  for (auto& [resource, members] : members_) {
-    std::vector<EntryRef> all;
-    view_.live_below({}, all);
-    for (const EntryRef& entry : all) {
-      const auto& theirs = entry->record->said.resources;
-      const bool is_in =
-          std::any_of(theirs.begin(), theirs.end(),
-                      [&resource = resource](const auto& s) { return s.resource == resource; });
-      if (is_in) members.insert(entry->id());
+  for (auto& [resource, members] : members_) collect_members(resource, members);
+  std::vector<EntryRef> all;
+  view_.live_below({}, all);
+  for (const EntryRef& entry : all) note_silent(*entry, now_ns);
+  on_own_entry(now_ns);
+  look_soon(now_ns);
+}
+
+void Member::collect_members(const wire::ResourceId& resource, std::set<NodeId>& members) const {
+  std::vector<EntryRef> all;
+  view_.live_below({}, all);
+  for (const EntryRef& entry : all) {
+    const auto& theirs = entry->record->said.resources;
+    if (std::any_of(theirs.begin(), theirs.end(),
+                    [&](const wire::Subscription& s) { return s.resource == resource; })) {
+      members.insert(entry->id());
     }
   }
-  on_own_entry(now_ns);
+}
+
+void Member::set_degree(unsigned links, TimeNs now_ns) {
+  CC_ASSERT(links >= 2 && links <= wire::node_links_max / 2);
+  config_.links_target = links;
+  config_.links_max = links + links / 2;
+  config_.links_hard_max = std::max(config_.links_hard_max, config_.links_max);
+  look_soon(now_ns);
+}
+
+void Member::set_resources(std::vector<wire::Subscription> resources,
+                           std::map<wire::ResourceId, std::set<NodeId>> guests, TimeNs now_ns) {
+  self_.resources = std::move(resources);
+  self_.guests = std::move(guests);
+  std::map<wire::ResourceId, std::set<NodeId>> members;
+  for (const wire::Subscription& s : self_.resources) {
+    members[s.resource].insert(id_);
+    collect_members(s.resource, members[s.resource]);
+  }
+  members_ = std::move(members);
+  for (Link& link : links_) {
+    if (link.inside && !is_own(*link.inside)) link.inside.reset();
+  }
+  if (!is_started_ || has_left_) return;
+  touch_record(now_ns);
   look_soon(now_ns);
 }
 

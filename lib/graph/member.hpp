@@ -47,6 +47,7 @@ struct MemberConfig {
   TimeNs refused_for_ns = 10 * ns_per_s;   // one that refused is left alone so long
   TimeNs lost_interval_ns = 5 * ns_per_s;  // between attempts to reach one that was lost
   TimeNs forget_ns = 3600 * ns_per_s;      // until a dead node is forgotten
+  TimeNs silent_ns = 30 * ns_per_s;        // until one that nobody can prove dead is given up
   size_t nodes_max = 250'000;
   size_t remembered_max = 1024;
 };
@@ -85,7 +86,7 @@ struct MemberCounters {
   uint64_t facts_of_unknown = 0, facts_over_limit = 0;
   uint64_t records_published = 0, refutations = 0, accusations = 0, deaths_seen = 0;
   uint64_t links_up = 0, links_down = 0, attaches_sent = 0, refused = 0, refusals_sent = 0;
-  uint64_t syncs = 0, probes = 0, ignored = 0;
+  uint64_t syncs = 0, probes = 0, ignored = 0, silent_given_up = 0;
 };
 
 struct LinkStatus {
@@ -115,6 +116,12 @@ class Member {
               Output& out);
   // Takes over a whole graph at joining. It is not passed on: others have it.
   void adopt(const PartRef& root, TimeNs now_ns);
+  // Other subnetworks than until now (`resources` ascending). Links that were made for one that is
+  // left serve on as any others.
+  void set_resources(std::vector<wire::Subscription> resources,
+                     std::map<wire::ResourceId, std::set<NodeId>> guests, TimeNs now_ns);
+  // Links that this node asks for; it accepts half as many more. Those that it has stay.
+  void set_degree(unsigned links, TimeNs now_ns);
   // The link is gone as the transport knows; no need to wait for silence.
   void on_session_lost(const NodeId& peer, TimeNs now_ns, Output& out);
 
@@ -182,12 +189,18 @@ class Member {
     NodeId id;
     TimeNs at_ns = 0;
   };
+  struct Silent {
+    uint64_t counter = 0;
+    TimeNs since_ns = 0;
+    bool is_given_up = false;
+  };
 
   // member.cpp
   void take(const Peer& from, const Message& message, TimeNs now_ns, Output& out);
   void take_facts(const News& fact, TimeNs now_ns);
   void after_change(const NodeId& subject, TimeNs now_ns);
   void on_own_entry(TimeNs now_ns);
+  void collect_members(const wire::ResourceId& resource, std::set<NodeId>& members) const;
   void publish(TimeNs now_ns);
   void flush_news(Output& out);
   void touch_record(TimeNs now_ns);
@@ -208,6 +221,10 @@ class Member {
   void accuse_again(TimeNs now_ns);
   void drop_dead_links(TimeNs now_ns, Output& out);
   void probe_lost(TimeNs now_ns, Output& out);
+  // silent.cpp
+  bool is_given_up(const Record& record) const;
+  void note_silent(const Entry& entry, TimeNs now_ns);
+  void give_up_silent(TimeNs now_ns);
   // sync.cpp
   void compare_digest(const Peer& from, const Digest& digest, TimeNs now_ns, Output& out);
   void on_compare(const Peer& from, const Compare& compare, Output& out);
@@ -231,7 +248,7 @@ class Member {
   void look_soon(TimeNs now_ns);
   unsigned links_in(const Entry& entry, const wire::ResourceId& resource) const;
 
-  const MemberConfig config_;
+  MemberConfig config_;
   Self self_;
   Analyst& analyst_;
   const Authority& authority_;
@@ -255,6 +272,8 @@ class Member {
   std::map<NodeId, TimeNs> refused_until_;
   std::vector<Accused> accused_;
   std::deque<Gone> gone_;  // dead, in order of death
+  std::map<NodeId, Silent> silent_;
+  TimeNs silent_at_ns_ = time_never;
   TimeNs lost_at_ns_ = time_never, accuse_again_ns_ = time_never;
   bool has_dead_links_ = false;
   std::map<wire::ResourceId, std::set<NodeId>> members_;  // of own subnetworks, itself included

@@ -275,6 +275,10 @@ void View::forget(const NodeId& id) {
   if (known && !known->is_live) root_ = erase_below(root_, 0, id);
 }
 
+void View::take_out(const NodeId& id) {
+  if (find(id)) root_ = erase_below(root_, 0, id);
+}
+
 PartRef View::erase_below(const PartRef& part, unsigned depth, const NodeId& id) {
   if (part->total - 1 <= trie_leaf_max) {
     std::vector<EntryRef> left;

@@ -91,6 +91,8 @@ class View {
   void prefer(EntryRef entry) { put(std::move(entry)); }
   // Forgets a node that is dead or has left.
   void forget(const NodeId& id);
+  // Takes a node out, whatever it is. Other views may hold it still, and bring it back.
+  void take_out(const NodeId& id);
 
   // Null where nothing is below.
   const Part* part(const Path& path) const;

@@ -93,6 +93,31 @@ TEST(Membership, TheDeadAreRemovedEverywhereWithinThreeDetectionTimes) {
   }
 }
 
+// Nobody is the partner of a node whose record states no link, so nobody can accuse it
+// (graph/silent.cpp).
+TEST(Membership, WhoEndsBeforeItHasStatedALinkIsGivenUp) {
+  const graph::MemberConfig config;
+  uint64_t given_up = 0;
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    Net net(seed, 17, 2);
+    ASSERT_TRUE(net.heals(30 * ns_per_s)) << "seed " << seed;
+    const Index late = net.add(resource(1));
+    net.world.start(late, {0, 1, 2});
+    ASSERT_TRUE(net.world.run_until_true(
+        [&] { return net.world.member(0).view().find(net.world.id(late)) != nullptr; },
+        5 * ns_per_s, 10 * ns_per_ms));
+    net.world.crash(late);
+    EXPECT_TRUE(net.heals(config.silent_ns + 3 * config.detection_ns)) << "seed " << seed;
+    net.world.run_for(60 * ns_per_s);
+    EXPECT_TRUE(health_of(net.world).is_healthy()) << "came back, seed " << seed;
+    given_up += net.world.member(0).counters().silent_given_up;
+    // It is welcome again.
+    net.start(late);
+    EXPECT_TRUE(net.heals(30 * ns_per_s)) << "seed " << seed;
+  }
+  EXPECT_GT(given_up, 0u);
+}
+
 TEST(Membership, WhoLeavesIsGoneAtOnceAndAccusedByNobody) {
   Net net(4, 20, 2);
   ASSERT_TRUE(net.heals(30 * ns_per_s));

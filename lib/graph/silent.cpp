@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "graph/member.hpp"
+
+// Nodes that are gone and that no majority can call dead: one whose newest record states no link
+// has no partner to accuse it, and one whose other partners died with it has too few. Whoever lives
+// answers an accusation with a higher counter, and states its first link within a second. So every
+// node gives up, by its own clock, what has stayed like that for `silent_ns`. Between the first and
+// the last to do so views differ, and whoever is through is not taught that record again.
+namespace chaincast::graph {
+
+namespace {
+
+bool is_silent(const Entry& entry) {
+  return entry.standing == Standing::suspected ||
+         (entry.is_live && entry.record->said.links.empty());
+}
+
+}  // namespace
+
+bool Member::is_given_up(const Record& record) const {
+  const auto known = silent_.find(record.id);
+  return known != silent_.end() && known->second.is_given_up &&
+         record.said.counter <= known->second.counter;
+}
+
+void Member::note_silent(const Entry& entry, TimeNs now_ns) {
+  if (entry.id() == id_ || !is_silent(entry)) return;
+  const auto known = silent_.find(entry.id());
+  const uint64_t counter = entry.record->said.counter;
+  if (known != silent_.end() && known->second.counter == counter) return;
+  if (silent_.size() >= config_.remembered_max && known == silent_.end()) return;
+  silent_[entry.id()] = {counter, now_ns, false};
+  silent_at_ns_ = std::min(silent_at_ns_, now_ns + config_.silent_ns);
+}
+
+void Member::give_up_silent(TimeNs now_ns) {
+  silent_at_ns_ = time_never;
+  std::vector<NodeId> settled;
+  for (auto& [id, silent] : silent_) {
+    const TimeNs due_ns =
+        silent.since_ns + (silent.is_given_up ? config_.forget_ns : config_.silent_ns);
+    if (due_ns > now_ns) {
+      silent_at_ns_ = std::min(silent_at_ns_, due_ns);
+      continue;
+    }
+    const Entry* entry = view_.find(id);
+    const bool is_still =
+        entry && is_silent(*entry) && !link_of(id) && entry->record->said.counter == silent.counter;
+    if (silent.is_given_up || !is_still) {
+      settled.push_back(id);
+      continue;
+    }
+    silent.is_given_up = true;
+    silent.since_ns = now_ns;
+    silent_at_ns_ = std::min(silent_at_ns_, now_ns + config_.forget_ns);
+    view_.take_out(id);
+    for (auto& [resource, members] : members_) members.erase(id);
+    ++counters_.silent_given_up;
+    changed_ns_ = now_ns;
+  }
+  for (const NodeId& id : settled) silent_.erase(id);
+}
+
+}  // namespace chaincast::graph
