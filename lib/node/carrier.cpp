@@ -57,22 +57,31 @@ Error Carrier::not_configured(std::string_view name) {
                fmt::format("stream {}: not configured; `show streams` lists the names", name));
 }
 
-Status Carrier::add(const StreamConfig& config, const identity::SecretFile& secret, TimeNs now_ns) {
+Status Carrier::add(const StreamConfig& config, const std::optional<identity::SecretFile>& secret,
+                    TimeNs now_ns) {
   if (resources_.count(config.name) != 0) {
     return error(ErrorCode::exists,
                  fmt::format("stream {}: configured already; remove it first", config.name));
   }
-  if (config.publish && secret.kind != identity::SecretFile::Kind::full) {
+  if (config.publish && (!secret || secret->kind != identity::SecretFile::Kind::full)) {
     return error(ErrorCode::refused,
-                 fmt::format("stream {}: cannot publish with a relay secret; use the full secret",
-                             config.name));
+                 fmt::format("stream {}: cannot publish with {}; use the full secret", config.name,
+                             secret ? "a relay secret" : "no secret"));
   }
-  auto resource = std::make_unique<Resource>(
-      Resource{config, identity::stream_secrets(toolbox_, secret), Delivery(), StreamId{}});
+  auto resource = std::make_unique<Resource>(Resource{config, {}, Delivery(), StreamId{}});
+  if (secret) resource->secrets = identity::stream_secrets(toolbox_, *secret);
   if (config.publish) {
     if (Status started = start_origin(config.name, *resource, now_ns); !started) return started;
   }
   resources_[config.name] = std::move(resource);
+  return {};
+}
+
+// Neighbours that were refused offer their streams again within two seconds.
+Status Carrier::give(const std::string& name, const identity::SecretFile& secret) {
+  const auto found = resources_.find(name);
+  if (found == resources_.end()) return not_configured(name);
+  found->second->secrets = identity::stream_secrets(toolbox_, secret);
   return {};
 }
 
@@ -83,7 +92,7 @@ Status Carrier::start_origin(const std::string& name, Resource& resource, TimeNs
   config.descriptor.created_unix_s = static_cast<uint32_t>(time(nullptr));
   config.pack_wait_ns = resource.config.pack_wait_us * ns_per_us;
   auto origin =
-      stream::Origin::create(config, toolbox_, signer_, *engine_, resource.secrets, now_ns);
+      stream::Origin::create(config, toolbox_, signer_, *engine_, *resource.secrets, now_ns);
   if (!origin)
     return error(origin.error().code, fmt::format("stream {}: {}", name, origin.error().message));
   const stream::SignedDescriptor descriptor{(*origin)->descriptor(),
@@ -120,7 +129,7 @@ Result<Carried*> Carrier::carry(const stream::SignedDescriptor& descriptor, Reso
                                 std::unique_ptr<stream::Origin> origin, TimeNs now_ns) {
   auto window = dedup::Window::create(stream::window_config(descriptor.descriptor));
   if (!window) return window.error();
-  auto key = stream::make_frame_key(descriptor, 0, resource.secrets, toolbox_, *engine_);
+  auto key = stream::make_frame_key(descriptor, 0, *resource.secrets, toolbox_, *engine_);
   if (!key) return key.error();
 
   auto shared = std::make_shared<stream::Stream>();

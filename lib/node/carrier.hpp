@@ -49,6 +49,7 @@ struct Carried {
     bool is_refused = false;        // by it, or by us because its path is too small
     bool is_by_path = false;        // the latter
     bool may_change = false;        // refused for what its operator can still configure
+    bool is_barred = false;         // refused by us: it is not let into the stream
     TimeNs descriptor_sent_ns = 0;  // repeated until it knows
     TimeNs descriptor_wait_ns = 0;
     std::string why;  // of a refusal, for people
@@ -71,10 +72,17 @@ class Carrier final : public PeerListener {
   // Before anything else; `peering` outlives the carrier's last call.
   void attach(Peering& peering) { peering_ = &peering; }
 
+  // Which peers a resource's streams may go to; unless set, all. Asked when the two meet.
+  using Gate = std::function<bool(uint32_t peer, const std::string& resource)>;
+  void set_gate(Gate gate) { gate_ = std::move(gate); }
+
   // What every request for an unknown resource is answered.
   static Error not_configured(std::string_view name);
-  // A resource of the configuration; starts an origin if it publishes.
-  Status add(const StreamConfig& config, const identity::SecretFile& secret, TimeNs now_ns);
+  // A resource of the configuration; starts an origin if it publishes. Without a secret nothing of
+  // it is taken until one is given.
+  Status add(const StreamConfig& config, const std::optional<identity::SecretFile>& secret,
+             TimeNs now_ns);
+  Status give(const std::string& name, const identity::SecretFile& secret);
   // Ends our origin with its last statement, forgets it, and gives the resource's other streams up
   // until a resource of that name comes again.
   Status remove(const std::string& name, TimeNs now_ns);
@@ -96,7 +104,7 @@ class Carrier final : public PeerListener {
   const std::map<StreamId, std::unique_ptr<Carried>>& carried() const { return carried_; }
   struct Resource {
     StreamConfig config;
-    crypto::StreamSecrets secrets;
+    std::optional<crypto::StreamSecrets> secrets;
     Delivery delivery;
     StreamId own;  // our origin's stream; 0 if none
   };
@@ -143,6 +151,7 @@ class Carrier final : public PeerListener {
   const crypto::Signer& signer_;
   Log log_;
   Peering* peering_ = nullptr;
+  Gate gate_;
   std::map<std::string, std::unique_ptr<Resource>, std::less<>> resources_;
   std::map<StreamId, std::unique_ptr<Carried>> carried_;
   std::set<StreamId> forgotten_;  // bounded; not to be learned again from neighbours

@@ -62,7 +62,10 @@ void Carrier::meet(Carried& carried, uint32_t peer, TimeNs now_ns) {
   Carried::Neighbour& neighbour = carried.neighbours[peer] = {};
   neighbour.descriptor_wait_ns = descriptor_wait_min_ns;
   const size_t room = peering_->frame_room_bytes(peer);
-  if (carried.stream->frame_bytes_max > room) {
+  if (gate_ && !gate_(peer, carried.resource)) {
+    neighbour.is_refused = neighbour.is_barred = true;
+    neighbour.why = "it is no guest of the stream";
+  } else if (carried.stream->frame_bytes_max > room) {
     neighbour.is_refused = true;
     neighbour.is_by_path = true;
     neighbour.why = fmt::format(
@@ -148,6 +151,7 @@ void Carrier::on_message(uint32_t peer, const wire::ControlMessage& message, Tim
     Carried* carried = find(id, peer);
     if (carried == nullptr) return nullptr;
     Carried::Neighbour& neighbour = carried->neighbours[peer];
+    if (neighbour.is_barred) return nullptr;
     if (!neighbour.knows && !neighbour.is_final()) {
       neighbour.knows = true;
       neighbour.is_refused = false;
@@ -228,7 +232,9 @@ void Carrier::on_descriptor(uint32_t peer, const Bytes& encoded, TimeNs now_ns) 
 wire::StreamRefusal Carrier::judge(const stream::SignedDescriptor& descriptor,
                                    Resource*& resource) const {
   const auto found = resources_.find(descriptor.descriptor.resource);
-  if (found == resources_.end()) return wire::StreamRefusal::unknown_resource;
+  if (found == resources_.end() || !found->second->secrets) {
+    return wire::StreamRefusal::unknown_resource;
+  }
   const auto& origins = found->second->config.origins;
   if (!origins.empty() &&
       std::find(origins.begin(), origins.end(), descriptor.descriptor.origin) == origins.end()) {
