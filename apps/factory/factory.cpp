@@ -11,6 +11,7 @@
 #include "port/ethdev/ethdev.hpp"
 #include "port/link/link.hpp"
 #include "port/udp/udp.hpp"
+#include "session/tls/tls.hpp"
 
 namespace chaincast::factory {
 
@@ -107,6 +108,7 @@ node::Environment make_environment(const base::ThreadStarter& threads,
             return make_port(config, workers, pool, *clock);
           },
           std::move(log),
+          session::tls::make_tls,
           [](const node::PortConfig& config) { return port::ethdev::numa_node_of(config.device); }};
 }
 

@@ -4,7 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <memory>
 
 namespace chaincast::identity {
 namespace {
@@ -124,6 +128,30 @@ Result<Genesis> parse_genesis(std::string_view text, const crypto::Toolbox& tool
   if (Status good = parser.finish(number); !good) return good.error();
   parser.out.network = network;
   return std::move(parser.out);
+}
+
+Result<Genesis> load_genesis(const std::string& path, const crypto::Toolbox& toolbox) {
+  const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
+  if (!file) {
+    return error(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io,
+                 fmt::format("genesis file {}: {}; copy it from a node of the network", path,
+                             std::strerror(errno)));
+  }
+  std::string text;
+  char piece[4096];
+  while (text.size() <= genesis_bytes_max) {
+    const size_t got = std::fread(piece, 1, sizeof piece, file.get());
+    if (got == 0) break;
+    text.append(piece, got);
+  }
+  if (std::ferror(file.get()) != 0) {
+    return error(ErrorCode::io, fmt::format("genesis file {}: cannot be read", path));
+  }
+  auto genesis = parse_genesis(text, toolbox);
+  if (!genesis) {
+    return error(genesis.error().code, fmt::format("{}: {}", path, genesis.error().message));
+  }
+  return genesis;
 }
 
 std::string genesis_text(const Genesis& genesis) {

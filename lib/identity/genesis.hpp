@@ -44,6 +44,8 @@ struct Genesis {
 
 // `invalid`: names the line and what it must be.
 Result<Genesis> parse_genesis(std::string_view text, const crypto::Toolbox& toolbox);
+// Reads and parses a file; errors name it, too. Waits for the disk.
+Result<Genesis> load_genesis(const std::string& path, const crypto::Toolbox& toolbox);
 // The text of a new network; parse_genesis() reads it. The network's own fields are ignored.
 std::string genesis_text(const Genesis& genesis);
 

@@ -16,6 +16,26 @@ void erase_named(List& list, const std::string& name) {
   std::erase_if(list, [&](const auto& item) { return item.name == name; });
 }
 
+PeerSettings settings_of(const PeerConfig& config, const Secret& secret,
+                         const Node::PortRecord& record) {
+  const port::Capabilities capabilities = record.port->capabilities();
+  PeerSettings settings;
+  settings.link.name = config.name;
+  settings.link.remote = config.address;
+  settings.link.secret = secret;
+  settings.link.node = config.node;
+  settings.link.check_off = !config.check;
+  settings.link.mtu_bytes = capabilities.mtu_bytes;
+  settings.link.control_port = capabilities.control_port;
+  settings.port = record.port.get();
+  settings.rate_bytes_per_s = config.rate_bits_per_s / 8;
+  settings.receive_rate_bytes_per_s = config.receive_rate_bits_per_s / 8;
+  settings.queue_packets = config.queue_packets;
+  settings.copy_forced = record.config.copy != CopyMode::automatic;
+  settings.copy_shared = record.config.copy == CopyMode::shared;
+  return settings;
+}
+
 }  // namespace
 
 Result<Node::PortRecord*> Node::find_port(const std::string& name_or_id) {
@@ -216,29 +236,58 @@ Status Node::add_peer(const PeerConfig& config) {
                              "(`chaincast keygen secret FILE`)",
                              config.name, config.secret_file));
   }
-  PeerSettings settings;
-  settings.link.name = config.name;
-  settings.link.remote = config.address;
-  settings.link.secret = secret.secret;
-  settings.link.node = config.node;
-  settings.link.check_off = !config.check;
-  settings.link.mtu_bytes = (*port)->port->capabilities().mtu_bytes;
-  settings.link.control_port = (*port)->port->capabilities().control_port;
-  settings.port = (*port)->port.get();
-  settings.rate_bytes_per_s = config.rate_bits_per_s / 8;
-  settings.receive_rate_bytes_per_s = config.receive_rate_bits_per_s / 8;
-  settings.queue_packets = config.queue_packets;
-  settings.copy_forced = (*port)->config.copy != CopyMode::automatic;
-  settings.copy_shared = (*port)->config.copy == CopyMode::shared;
-  auto added = peering_->add(settings, now_ns());
+  auto added = peering_->add(settings_of(config, secret.secret, **port), now_ns());
   if (!added) return added.error();
   sight_->add_peer(*added);
   config_.peers.push_back(std::move(known));
   return {};
 }
 
+Status Node::open_link(const std::string& name, const NodeId& node,
+                       const std::vector<Endpoint>& endpoints, const Secret& secret) {
+  PeerConfig config;
+  config.name = name;
+  config.node = node;
+  for (const auto& record : ports_) {
+    if (record->config.role == port::Role::edge) continue;
+    const auto own = record->port->info().addresses;
+    for (const Endpoint& endpoint : endpoints) {
+      const bool is_reached = std::any_of(own.begin(), own.end(), [&](const auto& address) {
+        return address.is_ipv6 == endpoint.is_ipv6;
+      });
+      if (!is_reached) continue;
+      config.address = endpoint;
+      config.port = record->config.name;
+      auto added = peering_->add(settings_of(config, secret, *record), now_ns());
+      if (!added) return added.error();
+      sight_->add_peer(*added);
+      return {};
+    }
+  }
+  return error(ErrorCode::not_found,
+               fmt::format("peer {}: none of its {} data addresses has the family of a fabric "
+                           "port here",
+                           name, endpoints.size()));
+}
+
+void Node::close_link(const std::string& name) {
+  auto peer = peering_->find(name);
+  if (!peer) return;
+  sight_->remove_peer(*peer);
+  if (Status removed = peering_->remove(name, now_ns()); !removed) {
+    log_.warning(removed.error().message);
+  }
+}
+
 Status Node::remove_peer(const std::string& name) {
   const auto peer = peering_->find(name);
+  if (peer && std::none_of(config_.peers.begin(), config_.peers.end(),
+                           [&](const PeerConfig& config) { return config.name == name; })) {
+    return error(ErrorCode::refused,
+                 fmt::format("peer {}: a link of the network, not of the configuration; `leave` "
+                             "its streams, or lower `set degree`",
+                             name));
+  }
   if (Status removed = peering_->remove(name, now_ns()); !removed) return removed;
   if (peer) sight_->remove_peer(*peer);
   retirer_.flush();
@@ -257,13 +306,21 @@ Status Node::set_peer_rate(const std::string& name, uint64_t rate_bits_per_s) {
 Status Node::add_stream(const StreamConfig& config) {
   StreamConfig known = config;
   if (Status read = read_secret(known); !read) return read;
-  if (Status added = carrier_->add(config, *known.secret, now_ns()); !added) return added;
+  if (!known.secret && !membership_) {
+    return error(ErrorCode::invalid,
+                 fmt::format("stream {}: needs a secret; name its file, or set [membership] "
+                             "address, so that members hand it over",
+                             config.name));
+  }
+  if (Status added = carrier_->add(config, known.secret, now_ns()); !added) return added;
+  if (membership_) membership_->add_stream(known, now_ns());
   config_.streams.push_back(std::move(known));
   return {};
 }
 
 Status Node::remove_stream(const std::string& name) {
   if (Status removed = carrier_->remove(name, now_ns()); !removed) return removed;
+  if (membership_) membership_->remove_stream(name, now_ns());
   erase_named(config_.streams, name);
   return {};
 }

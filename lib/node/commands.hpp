@@ -16,7 +16,12 @@ std::vector<ops::Operation> config_operations(Node* node);
 std::vector<ops::Operation> port_operations(Node* node);
 std::vector<ops::Operation> peer_operations(Node* node);
 std::vector<ops::Operation> stream_operations(Node* node);
+std::vector<ops::Operation> membership_operations(Node* node);
 std::vector<ops::Operation> sight_operations(Node* node);
 std::vector<ops::Operation> latency_operations(Node* node);  // of the section "sight"
+
+// Rows of `show links`: this node's links in the network's graph.
+ops::Json network_links(const Membership& membership);
+ops::Json network_link_schema();
 
 }  // namespace chaincast::node

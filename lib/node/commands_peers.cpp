@@ -129,13 +129,15 @@ Json peer_drops_schema() {
 
 Reply show_links(Node& node) {
   const hop::LinkCounters& c = node.peering().links().counters();
-  return Json{{"malformed", c.malformed},         {"unknown_address", c.unknown_address},
-              {"over_budget", c.over_budget},     {"bad_mac", c.bad_mac},
-              {"reflected", c.reflected},         {"wrong_node", c.wrong_node},
-              {"wrong_version", c.wrong_version}, {"unexpected", c.unexpected},
-              {"no_session", c.no_session},       {"bad_seal", c.bad_seal},
-              {"replayed", c.replayed},           {"unsupported", c.unsupported},
-              {"no_link_id", c.no_link_id}};
+  Json reply{{"malformed", c.malformed},         {"unknown_address", c.unknown_address},
+             {"over_budget", c.over_budget},     {"bad_mac", c.bad_mac},
+             {"reflected", c.reflected},         {"wrong_node", c.wrong_node},
+             {"wrong_version", c.wrong_version}, {"unexpected", c.unexpected},
+             {"no_session", c.no_session},       {"bad_seal", c.bad_seal},
+             {"replayed", c.replayed},           {"unsupported", c.unsupported},
+             {"no_link_id", c.no_link_id}};
+  if (node.membership() != nullptr) reply["network"] = network_links(*node.membership());
+  return reply;
 }
 
 Json links_schema() {
@@ -145,6 +147,7 @@ Json links_schema() {
                            "replayed", "unsupported", "no_link_id"}) {
     fields.push_back({name, schema::count()});
   }
+  fields.push_back({"network", schema::list(network_link_schema()), false});
   return schema::object(fields);
 }
 
@@ -239,7 +242,7 @@ std::vector<Operation> peer_operations(Node* node) {
        "peers",
        {},
        Access::read,
-       "What was refused on the links' control path",
+       "What was refused on the links' control path, and the links of the network",
        [node](const Arguments&) { return show_links(*node); },
        links_schema()},
       {"ping",

@@ -9,6 +9,7 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "identity/genesis.hpp"
 #include "identity/identity.hpp"
 #include "ops/ops.hpp"
 #include "port/port.hpp"
@@ -35,6 +36,9 @@ inline constexpr size_t config_bytes_max = 1024 * 1024;
 inline constexpr size_t ports_max = 32;
 inline constexpr size_t peers_max = 1024;
 inline constexpr size_t streams_max = 1024;
+inline constexpr size_t trackers_max = 16;
+inline constexpr size_t guests_max = 1024;
+inline constexpr unsigned degree_max = 32;
 inline constexpr uint16_t udp_port_default = 7000;
 
 struct NodeConfig {
@@ -121,6 +125,7 @@ struct StreamConfig {
   uint32_t pack_wait_us = 0;
   uint32_t gap_deadline_ms = 2000;
   std::vector<PublicKey> origins;  // allow list; empty: any
+  std::vector<NodeId> guests;      // with membership: whom this node lets in; empty: anyone
 };
 
 // For tools that watch a node (docs/observing.md).
@@ -134,6 +139,17 @@ struct RestConfig {
   std::string token_file;           // empty: whoever reaches a loopback address may write
 };
 
+// Coming into a network by itself instead of by [[peer]] (docs/membership.md).
+struct MembershipConfig {
+  std::optional<Endpoint> address;           // where sessions are taken; none: no membership
+  std::string genesis_file;                  // empty: anyone is admitted
+  std::optional<identity::Genesis> genesis;  // what genesis_file held
+  std::vector<Endpoint> trackers;            // empty: the first of a network
+  bool is_supernode = false;                 // redirects newcomers, carries no stream
+  std::string state_file;                    // empty: nobody is remembered over a restart
+  unsigned degree = 0;                       // links asked for; 0: the genesis file's, else 8
+};
+
 struct Config {
   std::string file;  // where it came from; not part of show, save or comparison
   NodeConfig node;
@@ -143,6 +159,7 @@ struct Config {
   repair::RepairConfig repair;
   MetricsConfig metrics;
   RestConfig rest;
+  MembershipConfig membership;
 };
 
 // Reads and parses a file; relative paths in it are relative to its directory. Errors: `io` naming

@@ -7,6 +7,7 @@
 
 #include "node/config_fields.hpp"
 #include "ops/nearest.hpp"
+#include "wire/membership.hpp"
 
 namespace chaincast::node {
 
@@ -28,6 +29,7 @@ class Checker {
       add("repair", 0, "retry_max_ms", "is less than retry_min_ms; raise it");
     }
     check_rest();
+    check_membership();
     check_names("port", config_.ports);
     check_names("peer", config_.peers);
     check_names("stream", config_.streams);
@@ -221,8 +223,48 @@ class Checker {
     }
   }
 
-  void check_stream(size_t i) {
+  void check_membership() {
+    const MembershipConfig& membership = config_.membership;
+    if (!membership.address) {
+      const bool has_some = !membership.genesis_file.empty() || !membership.trackers.empty() ||
+                            membership.is_supernode || !membership.state_file.empty() ||
+                            membership.degree != 0;
+      if (has_some) {
+        add("membership", 0, "address", "is missing; set where other nodes reach this one");
+      }
+      return;
+    }
+    if (port::is_unspecified(*membership.address)) {
+      add("membership", 0, "address",
+          fmt::format("{} is no address that others can reach; name one of this node",
+                      port::to_text(*membership.address)));
+    }
+    if (membership.is_supernode && !config_.streams.empty()) {
+      add("membership", 0, "supernode",
+          "carries no stream; remove the [[stream]] sections, or leave it out");
+    }
+    if (config_.streams.size() > wire::node_resources_max) {
+      add("membership", 0, "address",
+          fmt::format("{} [[stream]] sections; a node of a network is in at most {} subnetworks",
+                      config_.streams.size(), wire::node_resources_max));
+    }
+  }
+
+  void check_secret(size_t i) {
     const StreamConfig& stream = config_.streams[i];
+    const bool is_member = config_.membership.address.has_value();
+    if (!stream.secret_file.empty() || stream.secret || (is_member && !stream.publish)) return;
+    add("stream", i, "secret",
+        is_member ? "is missing; whoever publishes brings it (`chaincast keygen secret FILE`)"
+                  : "is missing; set it, or [membership] address, so that members hand it over");
+  }
+
+  void check_stream(size_t i) {
+    check_secret(i);
+    const StreamConfig& stream = config_.streams[i];
+    if (!stream.guests.empty() && !config_.membership.address) {
+      add("stream", i, "guests", "needs [membership] address; set it or remove the guests");
+    }
     if (wire::suite_class_of(stream.suite) == wire::SuiteClass::trusted) {
       const char* remedy =
           "is refused with suite gmac, whose members are trusted and sign nothing "

@@ -102,7 +102,7 @@ std::string interface_text(const InterfaceAddress& interface) {
   return fmt::format("{}/{}", port::address_text(interface.address), interface.prefix_bits);
 }
 
-Result<std::optional<NodeId>> parse_node(const std::string& text) {
+Result<NodeId> parse_node_id(const std::string& text) {
   const auto bytes = from_hex(text);
   if (!bytes || bytes->size() != 16) {
     return error(ErrorCode::invalid, fmt::format("'{}' is not a node id of 32 hex digits; copy it "
@@ -111,7 +111,13 @@ Result<std::optional<NodeId>> parse_node(const std::string& text) {
   }
   NodeId id;
   std::copy(bytes->begin(), bytes->end(), id.bytes.begin());
-  return std::optional(id);
+  return id;
+}
+
+Result<std::optional<NodeId>> parse_node(const std::string& text) {
+  const auto id = parse_node_id(text);
+  if (!id) return id.error();
+  return std::optional(*id);
 }
 
 Result<PublicKey> parse_key(const std::string& text) {
@@ -316,7 +322,8 @@ void visit(FieldVisitor& visitor, PeerConfig& peer) {
 
 void visit(FieldVisitor& visitor, StreamConfig& stream) {
   visitor.text(Key{"name", "the resource's name, the same on every node", true}, stream.name);
-  visitor.path(Key{"secret", "file of the stream secret", true}, stream.secret_file);
+  visitor.path(Key{"secret", "file of the stream secret; members of a network may leave it out"},
+               stream.secret_file);
   visitor.flag(Key{"publish", "this node is an origin of the stream"}, stream.publish);
   visitor.choice(Key{"suite", "how frames are authenticated (docs/security.md)"}, stream.suite,
                  suite_choices);
@@ -354,6 +361,11 @@ void visit(FieldVisitor& visitor, StreamConfig& stream) {
   take_list(
       visitor, Key{"origins", "public keys (64 hex digits) of allowed origins; empty: any"},
       stream.origins, 256, [](const PublicKey& key) { return to_hex(key); }, parse_key);
+  take_list(
+      visitor,
+      Key{"guests",
+          "node ids (32 hex digits) that this node lets into the stream's subnetwork; empty: all"},
+      stream.guests, guests_max, [](const NodeId& id) { return id.hex(); }, parse_node_id);
 }
 
 void visit(FieldVisitor& visitor, repair::RepairConfig& repair) {
@@ -392,6 +404,27 @@ void visit(FieldVisitor& visitor, RestConfig& rest) {
                    "file of the token that writes have to show; needed where the address "
                    "is not a loopback one"},
                rest.token_file);
+}
+
+void visit(FieldVisitor& visitor, MembershipConfig& membership) {
+  take_endpoint(visitor,
+                Key{"address",
+                    "ip:port that takes sessions of other nodes (TCP); port 0: any; unset: this "
+                    "node knows only its [[peer]]s"},
+                membership.address);
+  visitor.path(Key{"genesis", "file that the network begins with; unset: anyone is admitted"},
+               membership.genesis_file);
+  take_list(
+      visitor, Key{"trackers", "ip:port of nodes that tell whom to join; empty: the first node"},
+      membership.trackers, trackers_max,
+      [](const Endpoint& tracker) { return port::to_text(tracker); }, port::parse_endpoint);
+  visitor.flag(Key{"supernode", "redirects newcomers and carries no stream"},
+               membership.is_supernode);
+  visitor.path(Key{"state", "file that remembers members over a restart; unset: nobody is"},
+               membership.state_file);
+  visitor.number(
+      Key{"degree", "links that this node asks for; 0: what the genesis file says, or 8"},
+      membership.degree, {0, degree_max, "links"});
 }
 
 }  // namespace chaincast::node

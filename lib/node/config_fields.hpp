@@ -89,6 +89,7 @@ void visit(FieldVisitor& visitor, StreamConfig& stream);
 void visit(FieldVisitor& visitor, repair::RepairConfig& repair);
 void visit(FieldVisitor& visitor, MetricsConfig& metrics);
 void visit(FieldVisitor& visitor, RestConfig& rest);
+void visit(FieldVisitor& visitor, MembershipConfig& membership);
 
 // A key as documents have it.
 struct KeyText {

@@ -332,6 +332,7 @@ class Parser {
     read_one(root, "repair", config_.repair, false);
     read_one(root, "metrics", config_.metrics, false);
     read_one(root, "rest", config_.rest, false);
+    read_one(root, "membership", config_.membership, false);
     // Relations only make sense between values that were understood.
     if (!problems_.empty()) return problems_.error();
     if (config_.node.socket.empty()) {
@@ -362,8 +363,8 @@ class Parser {
   }
 
   void refuse_unknown(const toml::table& root) {
-    const std::vector<std::string> known = {"version", "node",   "port",    "peer",
-                                            "stream",  "repair", "metrics", "rest"};
+    const std::vector<std::string> known = {"version", "node",    "port", "peer",      "stream",
+                                            "repair",  "metrics", "rest", "membership"};
     for (const auto& [name, node] : root) {
       const std::string text(name.str());
       if (std::find(known.begin(), known.end(), text) != known.end()) continue;

@@ -82,7 +82,8 @@ Json config_schema() {
                          {"streams", schema::list(schema::object(stream))},
                          {"repair", schema::object(fields_of<repair::RepairConfig>())},
                          {"metrics", schema::object(fields_of<MetricsConfig>())},
-                         {"rest", schema::object(fields_of<RestConfig>())}});
+                         {"rest", schema::object(fields_of<RestConfig>())},
+                         {"membership", schema::object(fields_of<MembershipConfig>())}});
 }
 
 }  // namespace chaincast::node

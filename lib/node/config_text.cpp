@@ -219,6 +219,7 @@ void write_all(Writer& writer, const Config& config) {
   write(writer, "[repair]", config.repair);
   write(writer, "[metrics]", config.metrics);
   write(writer, "[rest]", config.rest);
+  write(writer, "[membership]", config.membership);
 }
 
 template <typename Section>
@@ -247,6 +248,7 @@ ops::Json to_json(const Config& config) {
   out["repair"] = json_of(config.repair);
   out["metrics"] = json_of(config.metrics);
   out["rest"] = json_of(config.rest);
+  out["membership"] = json_of(config.membership);
   return out;
 }
 
@@ -292,7 +294,8 @@ std::vector<SectionText> describe_sections() {
           describe_section<StreamConfig>("[[stream]]"),
           describe_section<repair::RepairConfig>("[repair]"),
           describe_section<MetricsConfig>("[metrics]"),
-          describe_section<RestConfig>("[rest]")};
+          describe_section<RestConfig>("[rest]"),
+          describe_section<MembershipConfig>("[membership]")};
 }
 
 std::string config_reference_markdown() {

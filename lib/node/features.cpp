@@ -10,13 +10,14 @@
 namespace chaincast::node {
 
 std::span<const Feature> features() {
-  static constexpr std::array<Feature, 7> list = {{
+  static constexpr std::array<Feature, 8> list = {{
       {"control", control_operations},
       {"display", display_operations},
       {"config", config_operations},
       {"ports", port_operations},
       {"peers", peer_operations},
       {"streams", stream_operations},
+      {"membership", membership_operations},
       {"sight", sight_operations},
   }};
   return list;

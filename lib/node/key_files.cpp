@@ -9,7 +9,7 @@ namespace {
 
 template <typename Section>
 Status read_into(Section& section, const char* kind) {
-  if (section.secret) return {};
+  if (section.secret || section.secret_file.empty()) return {};
   auto read = identity::load_secret(section.secret_file);
   if (!read) {
     return error(read.error().code,
@@ -29,6 +29,14 @@ Status read_secret(StreamConfig& stream) {
   return read_into(stream, "stream");
 }
 
+Status read_genesis(MembershipConfig& membership, const crypto::Toolbox& toolbox) {
+  if (membership.genesis || membership.genesis_file.empty()) return {};
+  auto genesis = identity::load_genesis(membership.genesis_file, toolbox);
+  if (!genesis) return genesis.error();
+  membership.genesis = std::move(*genesis);
+  return {};
+}
+
 Status read_key_files(Config& config, const crypto::Toolbox& toolbox) {
   const auto identity = identity::load_identity(toolbox, config.node.key_file);
   if (!identity) return identity.error();
@@ -39,7 +47,7 @@ Status read_key_files(Config& config, const crypto::Toolbox& toolbox) {
   for (StreamConfig& stream : config.streams) {
     if (Status read = read_secret(stream); !read) return read;
   }
-  return {};
+  return read_genesis(config.membership, toolbox);
 }
 
 }  // namespace chaincast::node

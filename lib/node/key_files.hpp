@@ -11,6 +11,7 @@ namespace chaincast::node {
 // Nothing where it has been read already.
 Status read_secret(PeerConfig& peer);
 Status read_secret(StreamConfig& stream);
+Status read_genesis(MembershipConfig& membership, const crypto::Toolbox& toolbox);
 // All that the configuration names.
 Status read_key_files(Config& config, const crypto::Toolbox& toolbox);
 

@@ -11,6 +11,7 @@
 #include "cli/files.hpp"
 #include "node/changer.hpp"
 #include "node/features.hpp"
+#include "node/key_files.hpp"
 
 namespace chaincast::node {
 
@@ -61,6 +62,7 @@ Node::~Node() {
       while (ring != nullptr && ring->pop(handed_over)) rte_pktmbuf_free(handed_over.mbuf);
     }
   }
+  membership_.reset();
   sight_.reset();
   carrier_.reset();
   plane_.peers.publish(nullptr, retirer_);
@@ -115,6 +117,7 @@ Status Node::make_features() {
                                        });
   carrier_->attach(*peering_);
 
+  if (Status made = make_membership(carrier.network); !made) return made;
   changer_ = std::make_unique<Changer>(*this);
   const Config wanted = config_;
   config_.ports.clear();
@@ -130,6 +133,52 @@ Status Node::make_features() {
     if (Status added = add_peer(peer); !added) return added;
   }
   fill_table(table_, this);
+  return open_sessions();
+}
+
+Status Node::make_membership(const Digest& network) {
+  MembershipConfig& wanted = config_.membership;
+  if (!wanted.address) return {};
+  if (!environment_.make_sessions) {
+    return error(ErrorCode::unsupported, "[membership]: this build has no sessions; remove it");
+  }
+  if (Status read = read_genesis(wanted, environment_.toolbox); !read) return read;
+  if (wanted.genesis && wanted.genesis->network != network) {
+    return error(ErrorCode::invalid,
+                 fmt::format("[node] network is not what {} begins; set network = \"{}\"",
+                             wanted.genesis_file, to_hex(wanted.genesis->network)));
+  }
+  MembershipHooks hooks;
+  hooks.open_link = [this](const std::string& name, const NodeId& node,
+                           const std::vector<Endpoint>& endpoints, const Secret& secret) {
+    return open_link(name, node, endpoints, secret);
+  };
+  hooks.close_link = [this](const std::string& name) { close_link(name); };
+  hooks.take_secret = [this](const std::string& stream, const identity::SecretFile& secret) {
+    return carrier_->give(stream, secret);
+  };
+  carrier_->set_gate([this](uint32_t peer, const std::string& stream) {
+    return membership_->lets_in(peering_->name(peer), peering_->status(peer).node, stream);
+  });
+  hooks.log = [this](LogLevel level, const std::string& text) { log_.say(level, text); };
+  membership_ = std::make_unique<Membership>(wanted, network, identity_, environment_.toolbox,
+                                             std::move(hooks));
+  return {};
+}
+
+// Once the ports are there, whose addresses other nodes are told.
+Status Node::open_sessions() {
+  if (!membership_) return {};
+  std::vector<Endpoint> data;
+  for (const auto& record : ports_) {
+    if (record->config.role == port::Role::edge) continue;
+    const auto own = record->port->info().addresses;
+    data.insert(data.end(), own.begin(), own.end());
+  }
+  auto sessions = environment_.make_sessions(membership_->session_config(data), *identity_.signer);
+  if (!sessions) return sessions.error();
+  membership_->attach(std::move(*sessions));
+  membership_->start(now_ns());
   return {};
 }
 
@@ -158,6 +207,7 @@ void Node::wait_for_workers() {
 void Node::step(TimeNs now_ns) {
   for (auto& worker : workers_) worker->step(now_ns);
   control_turn(now_ns);
+  if (membership_) poll_descriptors(now_ns);
 }
 
 void Node::receive_control(TimeNs now_ns) {
@@ -188,24 +238,28 @@ TimeNs Node::turn_ports(TimeNs now_ns) {
 TimeNs Node::control_turn(TimeNs now_ns) {
   receive_control(now_ns);
   if (peering_->next_timer_ns() <= now_ns) peering_->tick(now_ns);
+  if (membership_) membership_->tick(now_ns);
   const TimeNs ports_due_ns = turn_ports(now_ns);
   if (!is_stopping()) changer_->tick(now_ns);
   const bool is_busy = carrier_->poll(now_ns);
   retirer_.flush();
   if (is_busy) return now_ns;
+  const TimeNs membership_ns = membership_ ? membership_->next_timer_ns() : time_never;
   const TimeNs next = std::min({peering_->next_timer_ns(), carrier_->next_timer_ns(now_ns),
-                                ports_due_ns, now_ns + control_idle_ns});
+                                ports_due_ns, membership_ns, now_ns + control_idle_ns});
   // Workers hand control datagrams over without a wake-up: look at least this often.
   return std::min(next, now_ns + 2 * ns_per_ms);
 }
 
-void Node::poll_consoles(TimeNs until_ns) {
+void Node::poll_descriptors(TimeNs until_ns) {
+  std::vector<Pollable*> polled(consoles_.begin(), consoles_.end());
+  if (membership_) polled.push_back(&membership_->sessions());
   std::vector<pollfd> fds;
   std::vector<size_t> ends;
-  for (cli::Console* console : consoles_) {
-    console->add_poll_fds(fds);
+  for (const Pollable* one : polled) {
+    one->add_poll_fds(fds);
     ends.push_back(fds.size());
-    until_ns = std::min(until_ns, console->wake_at_ns());
+    until_ns = std::min(until_ns, one->wake_at_ns());
   }
   const TimeNs now = now_ns();
   const TimeNs wait_ns = until_ns > now ? until_ns - now : 0;
@@ -213,15 +267,15 @@ void Node::poll_consoles(TimeNs until_ns) {
                       static_cast<long>(wait_ns % ns_per_s)};
   ppoll(fds.data(), fds.size(), &wait, nullptr);
   size_t begin = 0;
-  for (size_t i = 0; i < consoles_.size(); ++i) {
-    consoles_[i]->on_ready({fds.data() + begin, ends[i] - begin}, now_ns());
+  for (size_t i = 0; i < polled.size(); ++i) {
+    polled[i]->on_ready({fds.data() + begin, ends[i] - begin}, now_ns());
     begin = ends[i];
   }
 }
 
 int Node::run() {
   while (!is_stopping()) {
-    poll_consoles(control_turn(now_ns()));
+    poll_descriptors(control_turn(now_ns()));
   }
   return drain() ? 0 : 2;
 }
@@ -237,7 +291,7 @@ bool Node::drain() {
   };
   while (is_queued() && now_ns() < deadline) {
     if (!is_threaded_) wait_for_workers();
-    poll_consoles(control_turn(now_ns()));
+    poll_descriptors(control_turn(now_ns()));
   }
   const bool is_drained = !is_queued();
   carrier_->end(now_ns());
@@ -245,7 +299,14 @@ bool Node::drain() {
   const TimeNs linger = std::min(deadline, now_ns() + 300 * ns_per_ms);
   while (!peering_->peers_up().empty() && now_ns() < linger) {
     if (!is_threaded_) wait_for_workers();
-    poll_consoles(control_turn(now_ns()));
+    poll_descriptors(control_turn(now_ns()));
+  }
+  if (membership_) {
+    membership_->leave(now_ns());
+    const TimeNs goodbye_ns = now_ns() + 200 * ns_per_ms;
+    while (!membership_->is_quiet() && now_ns() < goodbye_ns) {
+      poll_descriptors(now_ns() + ns_per_ms);
+    }
   }
   peering_->shutdown(now_ns());
   return is_drained && now_ns() < deadline + ns_per_s;

@@ -19,6 +19,7 @@
 #include "node/line.hpp"
 #include "node/log.hpp"
 #include "node/mailer.hpp"
+#include "node/membership.hpp"
 #include "node/peering.hpp"
 #include "node/plane.hpp"
 #include "node/pools.hpp"
@@ -47,6 +48,10 @@ struct Environment {
                                                     rte_mempool* pool)>
       make_port;
   std::function<void(LogLevel, const std::string&)> log;
+  // Sessions with other nodes, under this node's key; no function: membership is refused.
+  std::function<Result<std::unique_ptr<session::Sessions>>(const session::Config&,
+                                                           const crypto::Signer&)>
+      make_sessions = {};
   // NUMA node of the device that a port will use; -1, or no function: unknown.
   std::function<int(const PortConfig&)> numa_node = {};
 };
@@ -103,6 +108,10 @@ class Node final : public cli::Service {
   Status add_peer(const PeerConfig& config);
   Status remove_peer(const std::string& name);
   Status add_stream(const StreamConfig& config);
+  // Links that membership makes: not part of the configuration.
+  Status open_link(const std::string& name, const NodeId& node,
+                   const std::vector<Endpoint>& endpoints, const Secret& secret);
+  void close_link(const std::string& name);
   Status remove_stream(const std::string& name);
 
   struct PortRecord {
@@ -131,6 +140,8 @@ class Node final : public cli::Service {
   Plane& plane() { return plane_; }
   Peering& peering() { return *peering_; }
   Carrier& carrier() { return *carrier_; }
+  // Null where the configuration has none.
+  Membership* membership() { return membership_.get(); }
   Sight& sight() { return *sight_; }
   Log& log() { return log_; }
   const ops::Table& table() const { return table_; }
@@ -155,13 +166,15 @@ class Node final : public cli::Service {
   Node(Config config, const Environment& environment, identity::Identity identity);
   Status make_workers();
   Status make_features();
+  Status make_membership(const Digest& network);
+  Status open_sessions();
   void publish_receive_plan();
   void receive_control(TimeNs now_ns);
   TimeNs turn_ports(TimeNs now_ns);
   void follow_link(PortRecord& record, TimeNs now_ns);
   void reconnect(PortRecord& record);
   void wait_for_workers();
-  void poll_consoles(TimeNs until_ns);
+  void poll_descriptors(TimeNs until_ns);
 
   Config config_;
   const Environment& environment_;
@@ -180,6 +193,7 @@ class Node final : public cli::Service {
   std::unique_ptr<Mailer> mailer_;
   std::unique_ptr<Carrier> carrier_;
   std::unique_ptr<Peering> peering_;
+  std::unique_ptr<Membership> membership_;
   std::vector<std::unique_ptr<Line>> lines_;
   std::vector<std::unique_ptr<worker::Worker>> workers_;
   std::unique_ptr<Changer> changer_;

@@ -109,6 +109,7 @@ class Planner {
     compare_section("repair", Effect::changed);
     compare_section("metrics", Effect::restart);
     compare_section("rest", Effect::restart);
+    compare_section("membership", Effect::restart);
     compare("port", "ports", live_port_keys);
     compare("stream", "streams", none_live);
     compare("peer", "peers", live_peer_keys);

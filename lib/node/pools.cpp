@@ -71,7 +71,8 @@ PoolSizes pool_sizes(const Config& config) {
                   static_cast<uint16_t>(RTE_PKTMBUF_HEADROOM + 256 + port.mtu_bytes)});
     queues += 2 * std::max(queues_of(config, port), config.node.workers);
   }
-  const unsigned peers = static_cast<unsigned>(std::max<size_t>(config.peers.size(), 4));
+  const unsigned peers = static_cast<unsigned>(std::max<size_t>(
+      config.peers.size() + (config.membership.address ? graph::MemberConfig{}.links_max : 0), 4));
   const unsigned queued = std::min(peers * 256, 65'536u);
   sizes.payloads = config.node.pool_mbufs != 0
                        ? config.node.pool_mbufs

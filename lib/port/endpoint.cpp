@@ -48,6 +48,10 @@ std::string address_text(const Endpoint& endpoint) {
   return text;
 }
 
+bool is_unspecified(const Endpoint& endpoint) {
+  return endpoint.address == decltype(endpoint.address){};
+}
+
 bool is_loopback(const Endpoint& endpoint) {
   if (!endpoint.is_ipv6) return endpoint.address[0] == 127;
   Endpoint one{{}, 0, true};

@@ -146,6 +146,7 @@ class Port {
 // (any valid spelling of the address, port 0..65535 in decimal); scoped addresses are refused.
 std::string to_text(const Endpoint& endpoint);
 bool is_loopback(const Endpoint& endpoint);
+bool is_unspecified(const Endpoint& endpoint);  // 0.0.0.0 or ::
 Result<Endpoint> parse_endpoint(const std::string& text);
 // The address alone: "192.0.2.1", "2001:db8::1". Parsing leaves the port 0.
 std::string address_text(const Endpoint& endpoint);

@@ -25,6 +25,7 @@ ROUTE, NODE = "tests/test_route", "tests/test_node"
 LOCAL, GEN = "tests/test_local", "tests/test_gen"
 RING, CAPTURE = "lib/local/ring.cpp", "lib/gen/capture.cpp"
 SYSTEMD = "tests/test_drivers_console_systemd"
+MEMBERSHIP = "tests/node/test_membership"
 ETHDEV, EAL = "tests/test_drivers_port_ethdev", "tests/test_drivers_process_eal"
 NODES = "tests/node/test_nodes"
 HTTP, METRICS = "tests/test_drivers_console_http", "tests/test_metrics"
@@ -424,4 +425,18 @@ DEFECTS = [
            FEED, "FeedIntake.WithoutRoomTheAnswerIsWithheld"),
     Defect("lib/rest/streaming.cpp", "is_double = is_double || !keys", "is_double = !keys",
            REST, "RestStreaming.KeysAreThoseOfThePathEachOnce"),
+    # Ghosts; streams without their secret, or for those who are no guests; links of the network.
+    Defect("lib/graph/silent.cpp", "view_.take_out(id);", ";",
+           "tests/test_sim", "Membership.WhoEndsBeforeItHasStatedALinkIsGivenUp"),
+    Defect("lib/node/membership_links.cpp", "if (!stream.secret || !stream.lets_in(peer) ||",
+           "if (!stream.secret ||", MEMBERSHIP, "Membership.GuestsOfAnotherStreamGetNothingOfThis"),
+    Defect("lib/node/carrier_links.cpp", "neighbour.is_refused = neighbour.is_barred = true;", ";",
+           MEMBERSHIP, "Membership.GuestsOfAnotherStreamGetNothingOfThis"),
+    Defect("lib/node/membership_links.cpp",
+           "if (!wanted.contains(peer)) close(link);", "(void)link;",
+           MEMBERSHIP, "Membership.SubnetworksAreJoinedAndLeftWhileNodesRun"),
+    Defect("lib/node/membership.cpp", "remembered = std::move(state->members);", ";",
+           MEMBERSHIP, "Membership.AFormerMemberComesBackWithoutATracker"),
+    Defect("lib/join/handover.cpp", "count > card_endpoints_max", "count > 255",
+           "tests/test_join", "Handover.ACardIsBoundedAndKnowsItsFamilies"),
 ]

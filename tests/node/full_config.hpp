@@ -78,6 +78,7 @@ statement_interval_ms = 4
 pack_wait_us = 5
 gap_deadline_ms = 60
 origins = ["00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"]
+guests = ["00112233445566778899aabbccddeeff", "ffeeddccbbaa99887766554433221100"]
 [[stream]]
 name = "other"
 secret = "o"
@@ -96,6 +97,13 @@ address = "127.0.0.1:9100"
 [rest]
 address = "127.0.0.1:8080"
 token = "/etc/chaincast/rest.token"
+[membership]
+address = "192.0.2.1:7000"
+genesis = "/etc/chaincast/net.genesis"
+trackers = ["192.0.2.9:7000", "[2001:db8::9]:7000"]
+supernode = false
+state = "/var/lib/chaincast/members.json"
+degree = 6
 )";
 
 }  // namespace chaincast::node

@@ -203,7 +203,18 @@ INSTANTIATE_TEST_SUITE_P(
                 "n.toml:17: [[stream]] 'news' payload: 8860 bytes fit no fabric port: the largest "
                 "mtu leaves 1400;"},
         BadLine{15, "secret = \"s\"\n[repair]\nretry_min_ms = 900\nretry_max_ms = 10",
-                "n.toml:18: [repair] retry_max_ms: is less than retry_min_ms"}));
+                "n.toml:18: [repair] retry_max_ms: is less than retry_min_ms"},
+        BadLine{15, "", "n.toml:13: [[stream]] 'news' secret: is missing; set it, or [membership]"},
+        BadLine{15, "guests = [\"00112233445566778899aabbccddeeff\"]\nsecret = \"s\"",
+                "n.toml:15: [[stream]] 'news' guests: needs [membership] address"},
+        BadLine{15, "publish = true\n[membership]\naddress = \"192.0.2.1:0\"",
+                "n.toml:13: [[stream]] 'news' secret: is missing; whoever publishes brings it"},
+        BadLine{15, "[membership]\naddress = \"0.0.0.0:7000\"",
+                "n.toml:16: [membership] address: 0.0.0.0:7000 is no address that others can"},
+        BadLine{15, "secret = \"s\"\n[membership]\ndegree = 5",
+                "n.toml:16: [membership] address: is missing; set where other nodes reach"},
+        BadLine{15, "[membership]\naddress = \"192.0.2.1:0\"\nsupernode = true",
+                "n.toml:17: [membership] supernode: carries no stream; remove"}));
 
 TEST(Config, EveryProblemIsNamedInOrderOfLine) {
   const std::string message = failure(
@@ -299,6 +310,13 @@ TEST(Config, SavedAndLoadedAgainShowsTheSame) {
   }
 }
 
+TEST(Config, AMembersStreamNeedsNoSecret) {
+  const auto config = parse(with_line(15, "[membership]\naddress = \"192.0.2.1:0\""));
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_TRUE(config->streams[0].secret_file.empty());
+  EXPECT_EQ(to_json(*parse_config(save_config(*config), "again.toml", "")), to_json(*config));
+}
+
 TEST(Config, WhatAPortDoesNotHaveIsNotSaved) {
   const auto config = parse(minimal);
   EXPECT_THAT(save_config(*config), testing::Not(HasSubstr("udp_port")));
@@ -316,9 +334,11 @@ TEST(Config, EveryKeyIsReadAndShown) {
     EXPECT_NE(item.value(), defaults["node"][item.key()]) << item.key();
   for (const auto& item : shown["repair"].items())
     EXPECT_NE(item.value(), defaults["repair"][item.key()]) << item.key();
-  for (const std::string section : {"metrics", "rest"}) {
-    for (const auto& item : shown[section].items())
+  for (const std::string section : {"metrics", "rest", "membership"}) {
+    for (const auto& item : shown[section].items()) {
+      if (item.key() == "supernode") continue;  // one has no streams
       EXPECT_NE(item.value(), defaults[section][item.key()]) << item.key();
+    }
   }
   for (const auto& item : shown["streams"][0].items())
     EXPECT_NE(item.value(), defaults["streams"][0][item.key()]) << item.key();

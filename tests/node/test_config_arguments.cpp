@@ -90,7 +90,11 @@ TEST(ConfigArguments, KnowRangesChoicesAndWhatIsRequired) {
     return *std::find_if(arguments.begin(), arguments.end(),
                          [&](const ops::Argument& argument) { return argument.name == name; });
   };
-  EXPECT_FALSE(find("secret").optional);
+  EXPECT_TRUE(find("secret").optional);
+  const auto of_peers = section_arguments<PeerConfig>({"name", "address"});
+  EXPECT_TRUE(std::any_of(of_peers.begin(), of_peers.end(), [](const ops::Argument& argument) {
+    return argument.name == "secret" && !argument.optional;
+  }));
   EXPECT_EQ(find("secret").type, ops::ArgumentType::file);
   EXPECT_EQ(find("publish").choices, (std::vector<std::string>{"on", "off"}));
   EXPECT_TRUE(find("publish").optional);

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What membership makes of its links: data links, and the secrets that go over them.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "node/membership.hpp"
+
+namespace chaincast::node {
+
+namespace {
+
+constexpr TimeNs reconcile_interval_ns = ns_per_s;
+constexpr TimeNs retry_interval_ns = 5 * ns_per_s;
+constexpr const char* link_label = "link";
+
+}  // namespace
+
+bool Membership::is_in(const NodeId& node, const wire::ResourceId& resource) const {
+  const graph::Entry* entry = member_->view().find(node);
+  if (entry == nullptr || !entry->is_live) return false;
+  const auto& theirs = entry->record->said.resources;
+  return std::any_of(theirs.begin(), theirs.end(),
+                     [&](const wire::Subscription& s) { return s.resource == resource; });
+}
+
+bool Membership::shares_stream(const NodeId& node) const {
+  return std::any_of(streams_.begin(), streams_.end(), [&](const auto& stream) {
+    return stream.second.lets_in(node) && is_in(node, stream.first);
+  });
+}
+
+bool Membership::lets_in(const std::string& peer, const NodeId& node,
+                         const std::string& stream) const {
+  const auto link = data_links_.find(node);
+  const auto wanted = streams_.find(id_of(stream));
+  if (link == data_links_.end() || link->second.name != peer || wanted == streams_.end()) {
+    return true;
+  }
+  return wanted->second.lets_in(node);
+}
+
+// The data links follow the links of the graph, the sessions and the streams: each to a link
+// partner with an open session that is in a stream of ours, under that session's secret.
+void Membership::reconcile(TimeNs now_ns) {
+  reconcile_ns_ = now_ns + reconcile_interval_ns;
+  std::set<NodeId> wanted;
+  for (const graph::LinkStatus& link : member_->links()) {
+    if (shares_stream(link.peer)) wanted.insert(link.peer);
+  }
+  for (auto& [peer, link] : data_links_) {
+    if (!wanted.contains(peer)) close(link);
+  }
+  std::erase_if(data_links_, [&](const auto& entry) { return !wanted.contains(entry.first); });
+  for (const NodeId& peer : wanted) {
+    // A session that broke leaves the data link as it is: frames go on until the graph says that
+    // the link is gone, or another session has another secret.
+    const auto remote = remotes_.find(peer);
+    const auto secret = sessions_->exported(peer, link_label);
+    if (remote == remotes_.end() || !secret) continue;
+    DataLink& link = data_links_[peer];
+    const bool is_current = link.tried_ns != 0 && link.secret == *secret;
+    if (!is_current || (!link.is_open && now_ns - link.tried_ns >= retry_interval_ns)) {
+      open(peer, link, remote->second, *secret, now_ns);
+    }
+    grant(peer, link, now_ns);
+  }
+}
+
+void Membership::open(const NodeId& peer, DataLink& link, const session::Remote& remote,
+                      const Secret& secret, TimeNs now_ns) {
+  close(link);
+  link = {};
+  link.name = peer.hex().substr(0, 16);
+  link.secret = secret;
+  link.tried_ns = now_ns;
+  const auto card = join::parse_card(remote.card);
+  if (!card) {
+    link.problem = card.error().message;
+  } else if (Status opened = hooks_.open_link(link.name, peer, card->data, secret); !opened) {
+    link.problem = opened.error().message;
+  } else {
+    link.is_open = true;
+    return;
+  }
+  ++counters_.links_failed;
+  hooks_.log(LogLevel::warning, fmt::format("network: no data link: {}", link.problem));
+}
+
+void Membership::close(DataLink& link) {
+  if (link.is_open) hooks_.close_link(link.name);
+  link.is_open = false;
+}
+
+// Each stream's secret, once a session, to whom this node lets in.
+void Membership::grant(const NodeId& peer, DataLink& link, TimeNs now_ns) {
+  for (const auto& [resource, stream] : streams_) {
+    if (!stream.secret || !stream.lets_in(peer) || link.granted.contains(resource) ||
+        !is_in(peer, resource)) {
+      continue;
+    }
+    const Endpoint& address = remotes_.at(peer).address;
+    if (!sessions_->send(peer, address, join::encode(join::Grant{resource, *stream.secret}),
+                         now_ns)) {
+      ++counters_.not_taken;
+      continue;
+    }
+    link.granted.insert(resource);
+    ++counters_.grants_sent;
+  }
+}
+
+void Membership::on_grant(const session::Remote& from, ByteSpan message, TimeNs now_ns) {
+  const auto grant = join::parse_grant(message);
+  if (!grant) {
+    ++counters_.malformed;
+    return sessions_->close(from.id, grant.error().message, now_ns);
+  }
+  const auto stream = streams_.find(grant->resource);
+  const bool is_partner = data_links_.contains(from.id) || is_in(from.id, grant->resource);
+  if (stream == streams_.end() || !is_partner) {
+    ++counters_.grants_refused;
+    return;
+  }
+  if (stream->second.secret) {
+    // Everyone sends it to everyone: another one than ours is worth a line.
+    if (*stream->second.secret == grant->secret) return;
+    ++counters_.grants_refused;
+    hooks_.log(LogLevel::warning,
+               fmt::format("stream {}: {} has another secret; one of the two is wrong",
+                           stream->second.name, from.id.hex()));
+    return;
+  }
+  if (Status taken = hooks_.take_secret(stream->second.name, grant->secret); !taken) {
+    ++counters_.grants_refused;
+    hooks_.log(LogLevel::warning, taken.error().message);
+    return;
+  }
+  stream->second.secret = grant->secret;
+  ++counters_.grants_taken;
+  hooks_.log(LogLevel::info,
+             fmt::format("stream {}: its secret came from {}", stream->second.name, from.id.hex()));
+  reconcile_ns_ = now_ns;
+}
+
+}  // namespace chaincast::node
