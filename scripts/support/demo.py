@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Start a lab of nodes as processes of their own, publish route updates and a file, and compare
-what a subscriber at every node received with what was published."""
+"""Start a supernode, a host and members that know the supernode's address alone, each a process of
+its own; publish route updates and a file at the host, and compare what a subscriber at every member
+received with what was published."""
 
 import argparse
 import hashlib
@@ -17,6 +18,7 @@ import tamper  # noqa: E402
 from harness import Failure, Scenario, copy_files, must, until  # noqa: E402
 from lab import (Lab, count_prefix_changes, publish_file, publish_routes,  # noqa: E402
                  ring_lattice, send_stamped)
+from network import Network  # noqa: E402
 
 STREAMS = ("file", "routes")  # published, and compared
 PROBES = "latency"  # a stream of stamped objects that measure; never among what is compared
@@ -50,7 +52,8 @@ def parse(arguments):
                         help="leave what each node received, configurations and logs there")
     parser.add_argument("--break", dest="damage", choices=("flip", "drop"),
                         help="alter or lose datagrams to the last node, with repair off: the "
-                             "comparison has to fail")
+                             "comparison has to fail (configured links, which can be tampered "
+                             "with, instead of a supernode)")
     # The default is longer than a live stream waits for a gap: nothing more will come.
     parser.add_argument("--patience", type=float, default=8, metavar="S",
                         help="give up when nothing has come for so many seconds (default 8)")
@@ -80,33 +83,48 @@ def over_streams(digests):
     return hashlib.sha256("".join(digests[name] for name in sorted(digests)).encode()).hexdigest()
 
 
+def keys_of(stream):
+    return {"routes": True} if stream == "routes" else {}
+
+
 class Demo:
     def __init__(self, options, scenario):
         self.options = options
         self.scenario = scenario
         self.published = scenario.dir / "published"
         self.published.mkdir()
-        last = options.nodes - 1
-        damage = {"flip": tamper.flip, "drop": tamper.drop}.get(options.damage)
-        rules = {edge: damage(DAMAGE, seed) for seed, edge in enumerate(ring_lattice(last + 1))
-                 if last in edge} if damage else {}
-        self.lab = Lab(scenario, options.nodes, {name: ORIGIN for name in (*STREAMS, PROBES)},
-                       rules=rules,
-                       stream=lambda name: {"routes": True} if name == "routes" else {})
+        self.lab = self.damaged_lab() if options.damage else Network(
+            scenario, options.nodes - 1, [*STREAMS, PROBES], stream=keys_of)
         self.origin = self.lab.nodes[ORIGIN]
         self.receivers = self.lab.nodes[1:]
         self.subscribers = []
 
+    def damaged_lab(self):
+        last = self.options.nodes - 1
+        damage = {"flip": tamper.flip, "drop": tamper.drop}[self.options.damage]
+        rules = {edge: damage(DAMAGE, seed) for seed, edge in enumerate(ring_lattice(last + 1))
+                 if last in edge}
+        return Lab(self.scenario, self.options.nodes, {name: ORIGIN for name in (*STREAMS, PROBES)},
+                   rules=rules, stream=keys_of)
+
+    def start(self):
+        lab = self.lab
+        if not self.options.damage:
+            progress(f"starting a supernode, a host and {len(lab.nodes) - 1} members")
+            lab.start().wait_until_joined()
+            lab.wait_for_one_graph()
+            graph = self.origin.control("show", "graph")
+            progress(f"all are in one graph of {graph['links']} links")
+            return
+        progress(f"starting {len(lab.nodes)} nodes with {len(lab.edges)} links")
+        lab.start().wait_for_links()
+        for node in lab.nodes:
+            node.control("set", "repair", "off")
+        progress(f"{lab.nodes[-1].name} gets damaged datagrams, and repair is off")
+
     def run(self):
         """The result, as --json prints it."""
-        lab = self.lab
-        progress(f"starting {len(lab.nodes)} nodes with {len(lab.edges)} links")
-        lab.start()
-        lab.wait_for_links()
-        if self.options.damage:
-            for node in lab.nodes:
-                node.control("set", "repair", "off")
-            progress(f"{lab.nodes[-1].name} gets damaged datagrams, and repair is off")
+        self.start()
         for node in self.receivers:
             for stream in STREAMS:
                 self.subscribers.append(node.subscribe(stream, self.received(node, stream)))
@@ -270,7 +288,7 @@ def main(arguments):
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for node in demo.lab.nodes if demo else []:
+        for node in getattr(demo.lab, "all", demo.lab.nodes) if demo else []:
             if node.process and node.process.is_running():
                 node.process.signal(signal.SIGTERM)
         if demo and options.keep:

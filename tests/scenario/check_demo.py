@@ -43,10 +43,10 @@ class Demo(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         result = json.loads(done.stdout)
         self.assertTrue(result["ok"])
-        self.assertEqual([node["name"] for node in result["nodes"]], ["n1", "n2"])
+        self.assertEqual([node["name"] for node in result["nodes"]], ["member1", "member2"])
         self.assertEqual(result["published"]["objects"], 2)
         self.assertEqual(result["published"]["prefix_changes"], 7)
-        digests = [hashlib.sha256((self.place / "kept/n2" / f"received-{name}").read_bytes())
+        digests = [hashlib.sha256((self.place / "kept/member2" / f"received-{name}").read_bytes())
                    .hexdigest() for name in ("file", "routes")]
         self.assertEqual(result["nodes"][1]["sha256"],
                          hashlib.sha256("".join(digests).encode()).hexdigest())
@@ -58,7 +58,7 @@ class Demo(unittest.TestCase):
         done = self.demo("--nodes", "2")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("every node received exactly that", done.stdout)
-        self.assertRegex(done.stdout, r"\nn1 .* 123 us +4567 us  yes")
+        self.assertRegex(done.stdout, r"\nmember1 .* 123 us +4567 us  yes")
 
     def test_payload_is_what_is_published(self):
         (self.place / "payload").write_bytes(b"some bytes")
