@@ -337,9 +337,9 @@ void TlsSessions::bury(Connection& connection, TimeNs now_ns) {
 
 void TlsSessions::leave(Connection& connection, TimeNs now_ns) {
   Channel& channel = connection.channel;
-  const bool is_gone = channel.has_failed() && !channel.was_refused();
+  const bool has_words = channel.has_failed() ? channel.was_refused() : channel.is_established();
   const bool is_done = connection.has_said_goodbye && !channel.has_failed();
-  if (channel.fd() < 0 || is_gone || is_done || connection.is_abandoned) return;
+  if (!has_words || is_done) return;
   channel.hang_up();
   if (leaving_.size() < leaving_max) leaving_.push_back({channel.take_fd(), now_ns + leaving_ns});
 }
