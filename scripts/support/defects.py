@@ -37,6 +37,8 @@ CHAIN, RECEIVER = "lib/stream/chain.cpp", "lib/stream/receiver.cpp"
 ASSEMBLER, LANE = "lib/stream/assembler.cpp", "lib/hop/lane.cpp"
 DELIVERY, LINE_FILE = "lib/node/delivery.cpp", "lib/identity/line_file.cpp"
 RULES = "lib/crypto/frame_rules.hpp"
+SESSION, TLS = "tests/test_session", "tests/test_drivers_session_tls"
+CHOICE = "lib/session/choice.cpp"
 
 DEFECTS = [
     # A commit that comes too late, a change that outlives its connection, one begun anew that
@@ -439,4 +441,20 @@ DEFECTS = [
            MEMBERSHIP, "Membership.AFormerMemberComesBackWithoutATracker"),
     Defect("lib/join/handover.cpp", "count > card_endpoints_max", "count > 255",
            "tests/test_join", "Handover.ACardIsBoundedAndKnowsItsFamilies"),
+    # The dial that loses kept, a restart taken for a crossing, a key that a ticket hides, one
+    # address that keeps all others out, a length above the limit.
+    Defect(CHOICE, "own_wins = own_ < candidate.peer;", "own_wins = candidate.peer < own_;",
+           SESSION, "ChoiceTest.OfTwoThatCrossTheSmallerIdsDialWinsInEitherOrder"),
+    Defect(CHOICE, "now_ns - old->opened_ns < crossing_ns_;",
+           "now_ns - old->opened_ns <= crossing_ns_;",
+           SESSION, "ChoiceTest.WhatOpensLaterThanADialMayTakeIsNewerAndWins"),
+    Defect("drivers/session/tls/channel.cpp", "if (const std::string why = judge_(*key); !why",
+           "if (const std::string why; !why",
+           TLS, "TicketsTest.AGoodTicketDoesNotReplaceAdmissionByTheClient"),
+    Defect("drivers/session/tls/sessions.cpp",
+           "all < half_open_max && same < half_open_per_source_max", "all < half_open_max",
+           TLS, "Hostile.HalfOpenConnectionsAreBoundedPerSource"),
+    Defect("lib/session/frame.cpp", "length_ > bytes_max_) state_",
+           "length_ > bytes_max_ + 1) state_",
+           SESSION, "FrameReader.LengthsThatAreNoneAreMalformedForGood"),
 ]

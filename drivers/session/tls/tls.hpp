@@ -19,7 +19,8 @@ inline constexpr size_t half_open_per_source_max = 32;
 // it proves this end's key. Errors: `io` names the address; `invalid`: the card is too long;
 // `unsupported`: OpenSSL cannot, or the signer's key is not OpenSSL's.
 // Thread: the caller's, for all calls; nothing blocks, nothing is raised (no SIGPIPE). Cost: a
-// handshake takes about half a millisecond of processor time; of on_ready, at most 2 MiB read.
+// session takes each end 0.9 ms of processor time from dial to goodbye, 0.6 ms if it resumes; 1 GiB
+// both of them 2.2 s. on_ready reads at most 2 MiB.
 Result<std::unique_ptr<Sessions>> make_tls(const Config& config, const crypto::Signer& signer);
 
 }  // namespace chaincast::session::tls
