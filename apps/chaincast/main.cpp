@@ -127,6 +127,7 @@ int main(int argc, char** argv) {
   const Options options = parse_options(argc, argv, exit_code);
   if (exit_code >= 0) return exit_code;
   if (!options.keygen.empty()) return run_keygen(options.keygen);
+  if (!options.genesis.file.empty()) return run_genesis(options.genesis);
   if (print_and_exit(options)) return 0;
   if (!options.rest_address.empty()) return run_rest(options);
   if (options.config_file.empty()) {

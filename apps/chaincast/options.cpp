@@ -29,6 +29,40 @@ int failed(const Error& failure) {
   return 1;
 }
 
+void declare_genesis(CLI::App& app, GenesisOptions& options) {
+  CLI::App* command = app.add_subcommand(
+      "genesis", "write the file that a network begins with, and print the network's id");
+  command->footer(
+      "KEY is a key file, or a key as the 64 hex digits that `keygen` prints. An existing file is "
+      "never overwritten.");
+  command->add_option("file", options.file, "file to write, which must not exist")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--name", options.genesis.name, "of the network: 1 to 64 of [a-z0-9._-]")
+      ->required()
+      ->type_name("NAME");
+  command->add_option("--admission", options.admission, "open: anyone; listed: whom it names")
+      ->required()
+      ->check(CLI::IsMember({"open", "listed"}));
+  const auto add_keys = [&](const char* name, std::vector<std::string>& keys, const char* text) {
+    return command->add_option(name, keys, text)->type_name("KEY");
+  };
+  add_keys("--founder", options.founders, "nodes that it begins with")->required();
+  add_keys("--endorser", options.endorsers, "who sign admissions later");
+  add_keys("--admit", options.admitted, "nodes that may come in as well, where listed");
+  const auto add_number = [&](const char* name, unsigned& value, const char* text,
+                              const CLI::Range& range) {
+    command->add_option(name, value, text)->check(range)->capture_default_str();
+  };
+  identity::Genesis& genesis = options.genesis;
+  add_number("--threshold", genesis.threshold_percent, "percent of the endorsers",
+             CLI::Range(51, 100));
+  add_number("--votes", genesis.votes_percent,
+             "percent of votes that a frame needs where its stream does not say",
+             CLI::Range(0, 100));
+  add_number("--links", genesis.links, "links that a node asks for", CLI::Range(2, 32));
+}
+
 void declare(CLI::App& app, Options& options) {
   app.name("chaincast [EAL options --]");
   app.description("chaincast: packet dissemination node");
@@ -67,6 +101,7 @@ void declare(CLI::App& app, Options& options) {
       "of the REST interface: token FILE");
   keygen->add_option("arguments", options.keygen, "[secret|token|relay-secret FROM] FILE")
       ->required();
+  declare_genesis(app, options.genesis);
 }
 
 std::string program_manual() {
@@ -81,7 +116,8 @@ std::string program_manual() {
           "chaincast keygen FILE\n"
           "chaincast keygen secret FILE\n"
           "chaincast keygen token FILE\n"
-          "chaincast keygen relay-secret FROM TO")
+          "chaincast keygen relay-secret FROM TO\n"
+          "chaincast genesis FILE --name NAME --admission open|listed --founder KEY... [options]")
       .section("description")
       .paragraph(
           "Takes chained frames from its peers, drops the ones already seen, verifies the others, "
@@ -97,6 +133,7 @@ std::string program_manual() {
       .item("token FILE", "makes the token that clients of the REST interface show")
       .item("relay-secret FROM TO",
             "what a node needs of a stream's secret to relay it without reading it");
+  manual::put_subcommand(page, *app.get_subcommand("genesis"));
   page.section("signals")
       .item("SIGTERM, SIGINT", "drain, say goodbye to the peers and end, as `quit` does")
       .item("SIGHUP", "read the configuration again, as `reload` does; the log says what changed")

@@ -5,10 +5,12 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "genesis.hpp"
 
 namespace chaincast {
 
-// The command line: `chaincast [EAL options --] [options]`, or `chaincast keygen ...`.
+// The command line: `chaincast [EAL options --] [options]`, or `chaincast keygen ...`, or
+// `chaincast genesis ...`.
 struct Options {
   std::vector<std::string> eal;  // before `--`
   std::string config_file;
@@ -25,6 +27,7 @@ struct Options {
   std::string manual;  // the page to print
   bool show_version = false;
   std::vector<std::string> keygen;  // its arguments; empty unless asked for
+  GenesisOptions genesis;
 };
 
 // Parses; where help or a usage error ends the program, `exit_code` is set and the text printed.

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <memory>
 
+#include "identity/line_file.hpp"
+
 namespace chaincast::identity {
 namespace {
 
@@ -171,6 +173,19 @@ std::string genesis_text(const Genesis& genesis) {
   out += fmt::format("threshold {}\nvotes {}\nlinks {}\n", genesis.threshold_percent,
                      genesis.votes_percent, genesis.links);
   return out;
+}
+
+Result<Digest> create_genesis(const crypto::Toolbox& toolbox, const std::string& path,
+                              const Genesis& genesis) {
+  constexpr unsigned readable_by_all = 0644;
+  const std::string text = genesis_text(genesis);
+  // What is written must be what every node takes.
+  const auto parsed = parse_genesis(text, toolbox);
+  if (!parsed) return parsed.error();
+  if (const Status written = write_new_file(path, text, readable_by_all); !written) {
+    return written.error();
+  }
+  return parsed->network;
 }
 
 }  // namespace chaincast::identity

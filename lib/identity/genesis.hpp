@@ -48,5 +48,10 @@ Result<Genesis> parse_genesis(std::string_view text, const crypto::Toolbox& tool
 Result<Genesis> load_genesis(const std::string& path, const crypto::Toolbox& toolbox);
 // The text of a new network; parse_genesis() reads it. The network's own fields are ignored.
 std::string genesis_text(const Genesis& genesis);
+// Writes that text to `path`, which never overwrites (mode 644, on disk when it returns); the id of
+// the network. `invalid` as parse_genesis(), `exists`, `not_found` (no such directory), `io`.
+// Control threads: waits for the disk.
+Result<Digest> create_genesis(const crypto::Toolbox& toolbox, const std::string& path,
+                              const Genesis& genesis);
 
 }  // namespace chaincast::identity

@@ -113,7 +113,14 @@ Result<std::string> read_private_line(const std::string& path) {
 }
 
 Status write_private_line(const std::string& path, std::string_view line) {
-  const Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  std::string text = std::string(line) + "\n";
+  const Status written = write_new_file(path, text, 0600);
+  explicit_bzero(text.data(), text.size());
+  return written;
+}
+
+Status write_new_file(const std::string& path, std::string_view text, unsigned mode) {
+  const Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!file.ok()) {
     if (errno == EEXIST) {
       return error(ErrorCode::exists,
@@ -126,8 +133,7 @@ Status write_private_line(const std::string& path, std::string_view line) {
                  fmt::format("{}: cannot be created ({}); make its directory, and writable to you",
                              path, reason(code)));
   }
-  if (write_all(file.get(), line) && write_all(file.get(), "\n") && fsync(file.get()) == 0 &&
-      sync_directory_of(path)) {
+  if (write_all(file.get(), text) && fsync(file.get()) == 0 && sync_directory_of(path)) {
     return {};
   }
   const int code = errno;

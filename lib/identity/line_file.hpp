@@ -16,5 +16,7 @@ inline constexpr size_t line_bytes_max = 255;
 Result<std::string> read_private_line(const std::string& path);
 // Creates `path` with the line and a newline; leaves nothing behind on failure.
 Status write_private_line(const std::string& path, std::string_view line);
+// The same with any text and mode.
+Status write_new_file(const std::string& path, std::string_view text, unsigned mode);
 
 }  // namespace chaincast::identity

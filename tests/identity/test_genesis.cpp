@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
 #include "crypto/openssl/toolbox.hpp"
 
 namespace chaincast::identity {
@@ -68,6 +72,29 @@ TEST(Genesis, SaysWhichLineIsWrong) {
     EXPECT_NE(genesis.error().message.find(c.expected), std::string::npos)
         << genesis.error().message;
   }
+}
+
+TEST(Genesis, IsWrittenOnceAndNeverOverwritten) {
+  const auto toolbox = crypto::openssl::make_toolbox();
+  std::string directory = testing::TempDir() + "chaincast-genesis-XXXXXX";
+  ASSERT_NE(mkdtemp(directory.data()), nullptr);
+  const std::string path = directory + "/g";
+  Genesis genesis;
+  genesis.name = "News";
+  genesis.founders.resize(1);
+  EXPECT_EQ(create_genesis(*toolbox, path, genesis).error().code, ErrorCode::invalid);
+  EXPECT_FALSE(std::filesystem::exists(path));
+  genesis.name = "news";
+  const auto network = create_genesis(*toolbox, path, genesis);
+  ASSERT_TRUE(network.ok()) << network.error().message;
+  std::ifstream in(path);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  EXPECT_EQ(*network, toolbox->sha256(as_bytes(text)));
+  EXPECT_EQ(parse_genesis(text, *toolbox)->name, "news");
+  genesis.name = "other";
+  EXPECT_EQ(create_genesis(*toolbox, path, genesis).error().code, ErrorCode::exists);
+  EXPECT_EQ(std::filesystem::file_size(path), text.size());
+  std::filesystem::remove_all(directory);
 }
 
 }  // namespace
