@@ -186,7 +186,7 @@ short TlsSessions::events_of(const Connection& connection) const {
   using State = Connection::State;
   if (connection.state == State::over) return 0;
   if (connection.state == State::connecting) return POLLOUT;
-  int events = connection.channel.wants_write() ? POLLOUT : 0;
+  int events = connection.channel.wants_write() && !connection.has_said_goodbye ? POLLOUT : 0;
   if (connection.state == State::handshaking) return static_cast<short>(events ? events : POLLIN);
   if (may_read(connection) && !connection.candidate.hears_no_more) events |= POLLIN;
   const bool has_more = !connection.out.is_empty() || connection.candidate.is_finishing;

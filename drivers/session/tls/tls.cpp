@@ -12,6 +12,10 @@ Result<std::unique_ptr<Sessions>> make_tls(const Config& config, const crypto::S
     return error(ErrorCode::invalid, fmt::format("sessions: a card of {} bytes; at most {}",
                                                  config.card.size(), card_bytes_max));
   }
+  if (!config.admits) {
+    return error(ErrorCode::invalid,
+                 "sessions: nothing says whom the network admits; set Config::admits");
+  }
   auto context = Context::make(signer, config.network);
   if (!context) return context.error();
   auto listening = listen_at(config.listen);

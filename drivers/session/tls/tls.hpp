@@ -16,8 +16,8 @@ inline constexpr size_t half_open_max = 256;
 inline constexpr size_t half_open_per_source_max = 32;
 
 // Listens at `config.listen`. `signer` is one of drivers/crypto/openssl, and outlives the result;
-// it proves this end's key. Errors: `io` names the address; `invalid`: the card is too long;
-// `unsupported`: OpenSSL cannot, or the signer's key is not OpenSSL's.
+// it proves this end's key. Errors: `io` names the address; `invalid`: the card is too long, or
+// `admits` is not set; `unsupported`: OpenSSL cannot, or the signer's key is not OpenSSL's.
 // Thread: the caller's, for all calls; nothing blocks, nothing is raised (no SIGPIPE). Cost: a
 // session takes each end 0.9 ms of processor time from dial to goodbye, 0.6 ms if it resumes; 1 GiB
 // both of them 2.2 s. on_ready reads at most 2 MiB.

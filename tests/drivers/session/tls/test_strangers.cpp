@@ -136,11 +136,14 @@ TEST_F(Strangers, AnAddressInUseIsNamedWithTheRemedy) {
   EXPECT_TRUE(session::tls::make_tls(config, *a.signer).ok()) << "at once again";
 }
 
-TEST_F(Strangers, ACardThatIsTooLongAndAStandInForAKeyAreErrors) {
+TEST_F(Strangers, WhatCannotBeSetUpIsAnError) {
   session::Config config = rig.config();
   config.card.resize(session::card_bytes_max + 1);
   const auto signer = rig.signer(1);
   EXPECT_EQ(session::tls::make_tls(config, *signer).error().code, ErrorCode::invalid);
+  session::Config of_all = rig.config();
+  of_all.admits = nullptr;
+  EXPECT_EQ(session::tls::make_tls(of_all, *signer).error().code, ErrorCode::invalid);
   class StandIn final : public crypto::Signer {
     const PublicKey& public_key() const override { return key_; }
     Signature sign(ByteSpan) const override { return {}; }
