@@ -94,6 +94,24 @@ TEST_F(Strangers, ADialIsAsTheDocumentSays) {
   EXPECT_EQ(a.heard.remotes[0].address, stranger.address()) << "what was dialled";
 }
 
+// close_notify, as libssl hears it: after close(), when the end goes, and in answer to one.
+TEST_F(Strangers, AGoodbyeIsSaidAndAnswered) {
+  for (const int how : {0, 1, 2}) {
+    SCOPED_TRACE(how);
+    SessionEnd& a = rig.add(1);
+    Stranger stranger(a.address());
+    introduce(stranger);
+    if (how == 0) a.sessions->close(a.heard.now_open[0], "enough", rig.now_ns);
+    if (how == 1) a.sessions.reset();
+    if (how == 2) SSL_shutdown(stranger.ssl());
+    EXPECT_TRUE(until(stranger, [&] { return stranger.is_over(); }));
+    EXPECT_NE(SSL_get_shutdown(stranger.ssl()) & SSL_RECEIVED_SHUTDOWN, 0) << stranger.why();
+    rig.settle();
+    EXPECT_EQ(a.heard.count("closed"), how == 1 ? 0u : 1u);
+    rig.ends.clear();
+  }
+}
+
 TEST_F(Strangers, OlderTlsIsRefused) {
   is_refused({.version = TLS1_2_VERSION});
 }
