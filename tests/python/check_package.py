@@ -275,7 +275,7 @@ class Node(http.server.BaseHTTPRequestHandler):
 class Commands(unittest.TestCase):
     def setUp(self):
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Node)
-        self.server.daemon_threads = True
+        self.server.daemon_threads = False  # server_close waits for them
         Node.seen = []
         thread = threading.Thread(target=self.server.serve_forever)
         thread.start()
