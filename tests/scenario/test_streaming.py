@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from harness import PROGRAMS, limits, must, needs, output_of
@@ -101,12 +102,15 @@ def test_every_error(t):
 
 
 @needs("programs")
-@limits(seconds=180)
+@limits(seconds=300)
 def test_instances_are_bounded(t):
     rest = Rest(t)
     limit = 16
-    hosts = [rest.call("/host", HOST) for _ in range(limit)]
+    # At once: no call waits for another's node.
+    with ThreadPoolExecutor(8) as callers:
+        hosts = list(callers.map(lambda _: rest.call("/host", HOST), range(limit)))
     assert all(one["Success"] for one in hosts)
+    assert len({one["UDPServerPort"] for one in hosts}) == limit
     assert rest.call("/host-super") == FAILED
     assert rest.process.log_has("16 instances are here already")
     assert rest.call("/stop", hosts[0]["InstanceID"])["Success"]
