@@ -51,6 +51,11 @@ rest::Outcome NodeInstances::host(const std::vector<Endpoint>& trackers, uint64_
 
 rest::Outcome NodeInstances::join(const std::vector<Endpoint>& trackers,
                                   const std::string& resource) {
+  if (trackers.empty()) {
+    shared_.log(node::LogLevel::warning,
+                "join: no tracker; name the management address of a node that is in the network");
+    return {};
+  }
   return start({Role::member, trackers, resource, rest::size_of(resource).value_or(size_limit)});
 }
 

@@ -25,7 +25,7 @@ import chaincast
 executable, control, path, out = sys.argv[1:]
 chaincast.init(executable)
 supernode = chaincast.host_super()
-hosted = chaincast.host([f"127.0.0.1:{supernode.tcp_port or 1}"], 1316)
+hosted = chaincast.host([], 1316)
 socket = next(one["socket"] for one in chaincast._session().instances()["instances"]
               if one["instance"] == hosted.instance_id)
 reader = subprocess.Popen([control, "--socket", socket, "subscribe", hosted.resource_id,

@@ -12,9 +12,8 @@ from pathlib import Path
 from harness import PROGRAMS, limits, must, needs, output_of
 from streaming import FAILED, Rest
 
-TRACKERS = ["127.0.0.1:1"]
-HOST = {"Trackers": TRACKERS, "MaxResourceSize": 65507}
-JOIN = {"Trackers": TRACKERS, "ResourceID": "0" * 24 + "0000ffe3"}
+HOST = {"Trackers": [], "MaxResourceSize": 65507}  # the first of a network
+JOIN = {"Trackers": ["127.0.0.1:1"], "ResourceID": "0" * 24 + "0000ffe3"}
 BAD_BODIES = {
     "/host-super": ["[]", "1", '{"Trackers": []}', "{"],
     "/host": ["", "{}", "[]", '"x"', '{"Trackers": []}', '{"MaxResourceSize": 1}',
@@ -95,8 +94,10 @@ def test_every_error(t):
         reply = rest.raw(junk)
         assert reply.startswith(b"HTTP/1.1 400") and reply.endswith(b"\r\n\r\n"), reply
     assert rest.ask("POST", "/nothing", "{}")[0] == 404
-    # Good calls whose action fails: above what any stream carries; nobody to join.
+    # Good calls whose action fails: above what any stream carries; nobody to join, or to ask.
     assert rest.call("/host", {**HOST, "MaxResourceSize": (16 << 20) + 1}) == FAILED
+    assert rest.call("/join", {**JOIN, "Trackers": []}) == FAILED
+    assert rest.process.log_has("join: no tracker")
     assert rest.call("/join", JOIN) == FAILED
     assert rest.instances() == []
 
