@@ -22,6 +22,7 @@ struct Record {
   Digest digest{};  // SHA-256 of the encoding
   uint32_t bytes = 0;
   mutable uint32_t references = 0;
+  mutable uint64_t serial = 0;  // given by the Store that it is first offered to; 0: not yet
   static void destroy(const Record* record) { delete record; }
 };
 using RecordRef = Ref<const Record>;
@@ -80,6 +81,8 @@ struct Entry {
   Digest digest{};
   uint32_t bytes = 0;
   Store* store = nullptr;
+  size_t key = 0;  // in the store, with the next one of its bucket
+  mutable const Entry* next = nullptr;
   mutable uint32_t references = 0;
   static void destroy(const Entry* entry);
 

@@ -11,6 +11,13 @@ size_t mixed(size_t state, const void* pointer) {
   return state ^ (state >> 29);
 }
 
+std::array<const Part*, trie_children> borrowed(
+    const std::array<PartRef, trie_children>& children) {
+  std::array<const Part*, trie_children> out{};
+  for (unsigned i = 0; i < trie_children; ++i) out[i] = children[i].get();
+  return out;
+}
+
 size_t key_of(const Record& record) {
   return load_be64(record.digest.data());
 }
@@ -38,42 +45,31 @@ void live_entries(const Part& part, std::vector<EntryRef>& out) {
 }
 
 void Part::destroy(const Part* part) {
-  auto [at, end] = part->store->parts_.equal_range(part->key);
-  for (; at != end; ++at) {
-    if (at->second != part) continue;
-    part->store->parts_.erase(at);
-    break;
-  }
+  part->store->parts_.remove(part);
   delete part;
 }
 
 void Entry::destroy(const Entry* entry) {
-  auto [at, end] = entry->store->entries_.equal_range(key_of(*entry->record));
-  for (; at != end; ++at) {
-    if (at->second != entry) continue;
-    entry->store->entries_.erase(at);
-    break;
-  }
+  entry->store->entries_.remove(entry);
   delete entry;
 }
 
 Store::~Store() {
+  memo_.clear();
   CC_ASSERT(parts_.empty());
   CC_ASSERT(entries_.empty());
 }
 
 EntryRef Store::entry(RecordRef record, std::vector<AccusationRef> accusations) {
-  auto [at, end] = entries_.equal_range(key_of(*record));
-  for (; at != end; ++at) {
-    const Entry& held = *at->second;
-    const bool is_same =
-        held.record->digest == record->digest &&
-        std::equal(held.accusations.begin(), held.accusations.end(), accusations.begin(),
-                   accusations.end(), [](const AccusationRef& a, const AccusationRef& b) {
-                     return a->digest == b->digest;
-                   });
-    if (is_same) return EntryRef(&held);
-  }
+  const size_t key = key_of(*record);
+  const Entry* held = entries_.find(key, [&](const Entry& entry) {
+    return entry.record->digest == record->digest &&
+           std::equal(entry.accusations.begin(), entry.accusations.end(), accusations.begin(),
+                      accusations.end(), [](const AccusationRef& a, const AccusationRef& b) {
+                        return a->digest == b->digest;
+                      });
+  });
+  if (held) return EntryRef(held);
   auto* made = new Entry;
   made->standing = standing_of(*record, accusations);
   made->is_live = made->standing == Standing::alive || made->standing == Standing::suspected;
@@ -88,17 +84,12 @@ EntryRef Store::entry(RecordRef record, std::vector<AccusationRef> accusations) 
   made->accusations = std::move(accusations);
   made->record = std::move(record);
   made->store = this;
-  entries_.emplace(key_of(*made->record), made);
+  made->key = key;
+  entries_.add(made);
   return EntryRef(made);
 }
 
 PartRef Store::keep(Part part) {
-  auto [at, end] = parts_.equal_range(part.key);
-  for (; at != end; ++at) {
-    if (at->second->children == part.children && at->second->entries == part.entries) {
-      return PartRef(at->second);
-    }
-  }
   ByteWriter covered;
   // Few live entries are digested one by one whatever the shape above them, so that the digest
   // does not depend on the dead ones that a view still remembers.
@@ -112,7 +103,7 @@ PartRef Store::keep(Part part) {
   if (part.live > 0) part.digest = toolbox_.sha256(covered.buffer());
   auto* kept = new Part(std::move(part));
   kept->store = this;
-  parts_.emplace(kept->key, kept);
+  parts_.add(kept);
   return PartRef(kept);
 }
 
@@ -120,9 +111,12 @@ PartRef Store::leaf(std::vector<EntryRef> entries) {
   if (entries.empty()) return {};
   Part part;
   part.key = 1;
+  for (const EntryRef& entry : entries) part.key = mixed(part.key, entry.get());
+  const Part* held =
+      parts_.find(part.key, [&](const Part& other) { return other.entries == entries; });
+  if (held) return PartRef(held);
   part.total = static_cast<uint32_t>(entries.size());
   for (const EntryRef& entry : entries) {
-    part.key = mixed(part.key, entry.get());
     part.live += entry->is_live ? 1u : 0u;
     part.bytes += entry->is_live ? entry->bytes : 0;
   }
@@ -130,18 +124,39 @@ PartRef Store::leaf(std::vector<EntryRef> entries) {
   return keep(std::move(part));
 }
 
-PartRef Store::inner(const std::array<PartRef, trie_children>& children) {
+PartRef Store::inner(const std::array<const Part*, trie_children>& children) {
+  size_t key = 2;
+  for (const Part* child : children) key = mixed(key, child);
+  const Part* held = parts_.find(key, [&](const Part& other) {
+    return std::equal(children.begin(), children.end(), other.children.begin(),
+                      [](const Part* a, const PartRef& b) { return a == b.get(); });
+  });
+  if (held) return PartRef(held);
   Part part;
-  part.key = 2;
-  for (const PartRef& child : children) {
-    part.key = mixed(part.key, child.get());
-    if (!child) continue;
-    part.live += child->live;
-    part.total += child->total;
-    part.bytes += child->bytes;
+  part.key = key;
+  for (unsigned i = 0; i < trie_children; ++i) {
+    if (!children[i]) continue;
+    part.children[i] = PartRef(children[i]);
+    part.live += children[i]->live;
+    part.total += children[i]->total;
+    part.bytes += children[i]->bytes;
   }
-  part.children = children;
   return keep(std::move(part));
+}
+
+const Part* Store::remembered(const Part& leaf, const Record& record) const {
+  if (memo_.empty()) return nullptr;
+  const Memo& memo = memo_[mixed(mixed(3, &leaf), &record) % memos];
+  const bool is_it = memo.leaf.get() == &leaf && memo.record.get() == &record;
+  return is_it ? memo.result.get() : nullptr;
+}
+
+void Store::remember(const PartRef& leaf, const RecordRef& record, const PartRef& result) {
+  if (memo_.empty()) {
+    if (parts_.size() < memos_from) return;
+    memo_.resize(memos);
+  }
+  memo_[mixed(mixed(3, leaf.get()), record.get()) % memos] = {leaf, result, record};
 }
 
 unsigned nibble_of(const NodeId& id, unsigned depth) {
@@ -177,6 +192,82 @@ View::Merge View::merge(RecordRef record) {
   }
   put(store_->entry(std::move(record), {}));
   return Merge::changed;
+}
+
+struct View::Batch {
+  std::span<const RecordRef> records;
+  std::vector<Merge>& outcomes;
+  std::vector<std::pair<RecordRef, RecordRef>>& lies;
+};
+
+void View::merge(std::span<const RecordRef> records, std::vector<Merge>& outcomes,
+                 std::vector<std::pair<RecordRef, RecordRef>>& lies) {
+  outcomes.assign(records.size(), Merge::known);
+  if (records.empty()) return;
+  Batch batch{records, outcomes, lies};
+  root_ = merge_batch(root_, 0, 0, records.size(), batch);
+}
+
+// Records `first` to `last` (not included) all belong below this part.
+PartRef View::merge_batch(const PartRef& part, unsigned depth, size_t first, size_t last,
+                          Batch& batch) {
+  if (!part || part->is_leaf()) return merge_leaf(part, depth, first, last, batch);
+  std::array<const Part*, trie_children> children = borrowed(part->children);
+  std::array<PartRef, trie_children> made;
+  bool has_changed = false;
+  while (first < last) {
+    const unsigned at = nibble_of(batch.records[first]->id, depth);
+    size_t end = first + 1;
+    while (end < last && nibble_of(batch.records[end]->id, depth) == at) ++end;
+    made[at] = merge_batch(part->children[at], depth + 1, first, end, batch);
+    has_changed = has_changed || made[at].get() != children[at];
+    children[at] = made[at].get();
+    first = end;
+  }
+  return has_changed ? store_->inner(children) : part;
+}
+
+PartRef View::merge_leaf(const PartRef& part, unsigned depth, size_t first, size_t last,
+                         Batch& batch) {
+  const bool is_single = part && last - first == 1;
+  if (is_single) {
+    if (const Part* known = store_->remembered(*part, *batch.records[first])) {
+      batch.outcomes[first] = Merge::changed;
+      return PartRef(known);
+    }
+  }
+  std::vector<EntryRef> entries = part ? part->entries : std::vector<EntryRef>();
+  const size_t lies = batch.lies.size();
+  bool has_changed = false;
+  for (size_t i = first; i < last; ++i) {
+    const RecordRef& record = batch.records[i];
+    CC_ASSERT(i == first || batch.records[i - 1]->id < record->id);
+    const auto at = std::lower_bound(entries.begin(), entries.end(), record->id, by_id);
+    const bool is_held = at != entries.end() && (*at)->id() == record->id;
+    if (is_held) {
+      const Record& known = *(*at)->record;
+      if (known.digest == record->digest) continue;
+      if (known.said.counter == record->said.counter) {
+        batch.lies.emplace_back((*at)->record, record);
+      }
+      batch.outcomes[i] = Merge::stale;
+      if (!supersedes(*record, known)) continue;
+    }
+    batch.outcomes[i] = Merge::changed;
+    has_changed = true;
+    EntryRef entry = store_->entry(record, {});
+    if (is_held) {
+      *at = std::move(entry);
+    } else {
+      entries.insert(at, std::move(entry));
+    }
+  }
+  if (!has_changed) return part;
+  PartRef result = build(std::move(entries), depth);
+  if (is_single && batch.lies.size() == lies) {
+    store_->remember(part, batch.records[first], result);
+  }
+  return result;
 }
 
 View::Merge View::merge(AccusationRef accusation) {
@@ -250,14 +341,15 @@ PartRef View::build(std::vector<EntryRef> entries, unsigned depth) {
   for (EntryRef& entry : entries) split[nibble_of(entry->id(), depth)].push_back(std::move(entry));
   std::array<PartRef, trie_children> children;
   for (unsigned i = 0; i < trie_children; ++i) children[i] = build(std::move(split[i]), depth + 1);
-  return store_->inner(children);
+  return store_->inner(borrowed(children));
 }
 
 PartRef View::put_below(const PartRef& part, unsigned depth, EntryRef entry) {
   if (part && !part->is_leaf()) {
-    std::array<PartRef, trie_children> children = part->children;
-    PartRef& child = children[nibble_of(entry->id(), depth)];
-    child = put_below(child, depth + 1, std::move(entry));
+    std::array<const Part*, trie_children> children = borrowed(part->children);
+    const unsigned at = nibble_of(entry->id(), depth);
+    const PartRef child = put_below(part->children[at], depth + 1, std::move(entry));
+    children[at] = child.get();
     return store_->inner(children);
   }
   std::vector<EntryRef> entries = part ? part->entries : std::vector<EntryRef>();
@@ -286,9 +378,10 @@ PartRef View::erase_below(const PartRef& part, unsigned depth, const NodeId& id)
     std::erase_if(left, [&](const EntryRef& entry) { return entry->id() == id; });
     return store_->leaf(std::move(left));
   }
-  std::array<PartRef, trie_children> children = part->children;
-  PartRef& child = children[nibble_of(id, depth)];
-  child = erase_below(child, depth + 1, id);
+  std::array<const Part*, trie_children> children = borrowed(part->children);
+  const unsigned at = nibble_of(id, depth);
+  const PartRef child = erase_below(part->children[at], depth + 1, id);
+  children[at] = child.get();
   return store_->inner(children);
 }
 

@@ -3,9 +3,10 @@
 
 #include <array>
 #include <functional>
-#include <unordered_map>
+#include <span>
 #include <vector>
 
+#include "graph/interned.hpp"
 #include "graph/record.hpp"
 
 // One node's copy of the graph's facts: a persistent trie over node ids, whose parts are immutable
@@ -30,7 +31,8 @@ struct Part {
   std::array<Ref<const Part>, trie_children> children;  // empty in a leaf
   std::vector<EntryRef> entries;                        // of a leaf, ascending by id
   Store* store = nullptr;
-  size_t key = 0;
+  size_t key = 0;  // in the store, with the next one of its bucket
+  mutable const Part* next = nullptr;
   mutable uint32_t references = 0;
   bool is_leaf() const { return total <= trie_leaf_max; }
   static void destroy(const Part* part);
@@ -50,18 +52,36 @@ class Store {
 
   EntryRef entry(RecordRef record, std::vector<AccusationRef> accusations);
   PartRef leaf(std::vector<EntryRef> entries);
-  PartRef inner(const std::array<PartRef, trie_children>& children);
+  // The children are held by the caller meanwhile; null where nothing is below.
+  PartRef inner(const std::array<const Part*, trie_children>& children);
+  // Numbers records in the order in which they come up, from 1: SeenWindow.
+  uint64_t serial(const Record& record) {
+    if (record.serial == 0) record.serial = ++serials_;
+    return record.serial;
+  }
+  // What a leaf becomes by one record, as far as it is remembered: many nodes of one process merge
+  // the same news into the same leaves, at times when no two of their views are equal. Null if not.
+  const Part* remembered(const Part& leaf, const Record& record) const;
+  void remember(const PartRef& leaf, const RecordRef& record, const PartRef& result);
   size_t parts() const { return parts_.size(); }
   size_t entries() const { return entries_.size(); }
 
  private:
   friend struct Part;
   friend struct Entry;
+  struct Memo {
+    PartRef leaf, result;
+    RecordRef record;
+  };
+  static constexpr size_t memos_from = 8192;  // parts: with fewer there is nothing to gain
+  static constexpr size_t memos = 65'536;
   PartRef keep(Part part);
 
   const crypto::Toolbox& toolbox_;
-  std::unordered_multimap<size_t, const Part*> parts_;
-  std::unordered_multimap<size_t, const Entry*> entries_;  // by the record's digest
+  Interned<Part> parts_;
+  Interned<Entry> entries_;  // by the record's digest
+  uint64_t serials_ = 0;
+  std::vector<Memo> memo_;
 };
 
 // Nibbles of a node id from the front.
@@ -81,6 +101,11 @@ class View {
   // What became of a fact. `changed` is the only one that is passed on.
   enum class Merge { changed, known, stale, unknown_subject };
   Merge merge(RecordRef record);
+  // Many in one pass: each part is made anew once. The records ascend by id, one of each node.
+  // `outcomes` is as long. What is known of a node under the same counter with another content is
+  // put beside it into `lies`.
+  void merge(std::span<const RecordRef> records, std::vector<Merge>& outcomes,
+             std::vector<std::pair<RecordRef, RecordRef>>& lies);
   // Counts only if the view holds the suspect's record under the counter that is accused.
   Merge merge(AccusationRef accusation);
   Merge merge(const EntryRef& entry);
@@ -111,7 +136,10 @@ class View {
   Store& store() const { return *store_; }
 
  private:
+  struct Batch;
   void put(EntryRef entry);
+  PartRef merge_batch(const PartRef& part, unsigned depth, size_t first, size_t last, Batch& batch);
+  PartRef merge_leaf(const PartRef& part, unsigned depth, size_t first, size_t last, Batch& batch);
   void merge_below(const Part& theirs, const Path& path, std::vector<NodeId>& conflicts);
   PartRef put_below(const PartRef& part, unsigned depth, EntryRef entry);
   PartRef erase_below(const PartRef& part, unsigned depth, const NodeId& id);

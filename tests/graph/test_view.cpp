@@ -5,6 +5,7 @@
 
 #include "base/random.hpp"
 #include "graph/facts.hpp"
+#include "graph/seen_window.hpp"
 
 namespace chaincast::graph {
 namespace {
@@ -45,6 +46,68 @@ TEST(View, AnyOrderGivesOneObject) {
     EXPECT_EQ(other.digest(), first.digest()) << "seed " << seed;
     EXPECT_TRUE(other.root() == first.root()) << "equal views share everything, seed " << seed;
   }
+}
+
+TEST(View, ManyRecordsInOnePassGiveTheSameObjectAsOneByOne) {
+  test::Facts facts;
+  Random random(5);
+  std::vector<std::vector<RecordRef>> batches;
+  for (unsigned k = 0; k < 20; ++k) {
+    std::map<NodeId, RecordRef> batch;
+    for (unsigned i = 0; i < 40; ++i) {
+      const auto node = static_cast<uint8_t>(1 + random.below(120));
+      const auto link = static_cast<uint8_t>(1 + node % 120);
+      batch[facts.id(node)] = facts.record(node, 1 + random.below(6), {link}, random.chance(0.1));
+    }
+    batches.emplace_back();
+    for (const auto& [id, record] : batch) batches.back().push_back(record);
+  }
+  View together(facts.store), apart(facts.store);
+  for (const std::vector<RecordRef>& batch : batches) {
+    std::vector<View::Merge> outcomes;
+    std::vector<std::pair<RecordRef, RecordRef>> lies;
+    together.merge(batch, outcomes, lies);
+    ASSERT_EQ(outcomes.size(), batch.size());
+    for (size_t i = 0; i < batch.size(); ++i) EXPECT_EQ(outcomes[i], apart.merge(batch[i]));
+    EXPECT_TRUE(together.root() == apart.root());
+  }
+  EXPECT_EQ(together.total(), 120u);
+}
+
+TEST(View, TwoRecordsUnderOneCounterAreHandedOutWhicheverStands) {
+  test::Facts facts;
+  const RecordRef one = facts.record(1, 5), other = facts.record(1, 5, {2});
+  for (const bool is_first : {true, false}) {
+    View view(facts.store);
+    view.merge(is_first ? one : other);
+    std::vector<View::Merge> outcomes;
+    std::vector<std::pair<RecordRef, RecordRef>> lies;
+    const std::vector<RecordRef> batch{is_first ? other : one};
+    view.merge(batch, outcomes, lies);
+    ASSERT_EQ(lies.size(), 1u);
+    EXPECT_NE(lies[0].first->digest, lies[0].second->digest);
+    lies.clear();
+    const std::vector<RecordRef> newer{facts.record(1, 6)};
+    view.merge(newer, outcomes, lies);
+    EXPECT_TRUE(lies.empty()) << "a newer record is no lie";
+  }
+}
+
+TEST(SeenWindow, RemembersTheNewestAndForgetsTheRest) {
+  SeenWindow seen;
+  std::set<uint64_t> known;
+  Random random(3);
+  uint64_t newest = 0;
+  for (unsigned i = 0; i < 20'000; ++i) {
+    const uint64_t serial = 1 + newest - std::min(newest, random.below(3000)) + random.below(8);
+    newest = std::max(newest, serial);
+    EXPECT_EQ(seen.insert(serial), known.insert(serial).second) << serial;
+  }
+  EXPECT_TRUE(seen.insert(newest + 10 * SeenWindow::window));
+  EXPECT_TRUE(seen.insert(newest)) << "too old to know";
+  EXPECT_FALSE(seen.insert(newest + 10 * SeenWindow::window));
+  seen.clear();
+  EXPECT_TRUE(seen.insert(newest + 10 * SeenWindow::window));
 }
 
 TEST(View, TheHigherCounterStandsAndAnEqualOneIsDecidedAlike) {
