@@ -133,8 +133,11 @@ void Member::on_session_lost(const NodeId& peer, TimeNs now_ns, Output&) {
 void Member::drop_dead_links(TimeNs now_ns, Output& out) {
   has_dead_links_ = false;
   for (size_t i = links_.size(); i-- > 0;) {
-    const Entry* entry = view_.find(links_[i].id);
-    if (entry && !entry->is_live) drop_link(NodeId(links_[i].id), now_ns, out);
+    const Peer peer{links_[i].id, links_[i].address};
+    const bool is_liar = is_shunned(peer.id, now_ns);
+    const Entry* entry = view_.find(peer.id);
+    if (is_liar) send(peer, make_message(Detach{}), out);
+    if (is_liar || (entry && !entry->is_live)) drop_link(peer.id, now_ns, out);
   }
 }
 

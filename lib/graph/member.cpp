@@ -2,6 +2,7 @@
 #include "graph/member.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace chaincast::graph {
 
@@ -59,7 +60,12 @@ void Member::on_message(const Peer& from, const Message& message, TimeNs now_ns,
 }
 
 void Member::take(const Peer& from, const Message& message, TimeNs now_ns, Output& out) {
-  if (const auto* request = std::get_if<RedirectRequest>(&message)) {
+  const bool is_for_a_link =
+      std::holds_alternative<Attach>(message) || std::holds_alternative<Attached>(message);
+  if (is_for_a_link && is_shunned(from.id, now_ns)) {
+    ++counters_.shunned;
+    send(from, make_message(Detach{}), out);
+  } else if (const auto* request = std::get_if<RedirectRequest>(&message)) {
     send(from, make_message(redirect(*request)), out);
   } else if (const auto* attach = std::get_if<Attach>(&message)) {
     on_attach(from, *attach, now_ns, out);
@@ -74,8 +80,7 @@ void Member::take(const Peer& from, const Message& message, TimeNs now_ns, Outpu
   } else if (const auto* pong = std::get_if<Pong>(&message)) {
     on_pong(from, *pong, now_ns, out);
   } else if (const auto* news = std::get_if<graph::News>(&message)) {
-    for (const RecordRef& record : news->records) take_facts({record, {}, from.id}, now_ns);
-    for (const AccusationRef& a : news->accusations) take_facts({{}, a, from.id}, now_ns);
+    take_news(from, *news, now_ns);
   } else if (const auto* compare = std::get_if<Compare>(&message)) {
     on_compare(from, *compare, out);
   } else if (const auto* fetch = std::get_if<Fetch>(&message)) {
@@ -87,19 +92,37 @@ void Member::take(const Peer& from, const Message& message, TimeNs now_ns, Outpu
   }
 }
 
-// A change of one's own copy is passed on; what changes nothing dies here.
+// A large network has news at any time: gathered for longer, there are fewer messages of more
+// facts. What says that a node died does not wait.
+TimeNs Member::news_delay_ns(const News& fact) const {
+  if (fact.accusation || view_.live() <= config_.paced_nodes) return config_.news_interval_ns;
+  const double times = static_cast<double>(view_.live()) / static_cast<double>(config_.paced_nodes);
+  return static_cast<TimeNs>(static_cast<double>(config_.news_interval_ns) * std::sqrt(times));
+}
+
+// One fact at once: one's own, or one that a link hangs on.
 void Member::take_facts(const News& fact, TimeNs now_ns) {
   ++counters_.facts_received;
   const NodeId subject = fact.record ? fact.record->id : fact.accusation->said.suspect;
-  if (view_.total() >= config_.nodes_max && !view_.find(subject)) {
+  const Entry* known = view_.find(subject);
+  if (!known && view_.total() >= config_.nodes_max) {
     ++counters_.facts_over_limit;
+    seen_.clear();  // there may be room for it later
     return;
   }
   if (fact.record && is_given_up(*fact.record)) {
     ++counters_.facts_stale;
     return;
   }
-  const View::Merge merge = fact.record ? view_.merge(fact.record) : view_.merge(fact.accusation);
+  if (known && fact.record && known->record->said.counter == fact.record->said.counter &&
+      known->record->digest != fact.record->digest) {
+    prove(RecordRef(known->record), fact.record, now_ns);
+  }
+  settle_fact(fact, fact.record ? view_.merge(fact.record) : view_.merge(fact.accusation), now_ns);
+}
+
+// A change of one's own copy is passed on; what changes nothing dies here.
+void Member::settle_fact(const News& fact, View::Merge merge, TimeNs now_ns) {
   switch (merge) {
     case View::Merge::changed:
       break;
@@ -115,32 +138,122 @@ void Member::take_facts(const News& fact, TimeNs now_ns) {
   }
   ++counters_.facts_changed;
   news_.push_back(fact);
-  flush_at_ns_ = std::min(flush_at_ns_, now_ns + config_.news_interval_ns);
-  after_change(subject, now_ns);
+  flush_at_ns_ = std::min(flush_at_ns_, now_ns + news_delay_ns(fact));
+  after_change(fact, now_ns);
 }
 
-void Member::after_change(const NodeId& subject, TimeNs now_ns) {
+// What others bring waits for the end of the interval, when it would be passed on: merging all of
+// it in one pass makes each part of the view anew once.
+void Member::take_news(const Peer& from, const graph::News& news, TimeNs now_ns) {
+  for (const RecordRef& record : news.records) {
+    if (is_given_up(*record)) {
+      ++counters_.facts_stale;
+      continue;
+    }
+    if (seen_.insert(view_.store().serial(*record))) {
+      incoming_.push_back({record, {}, from.id});
+      continue;
+    }
+    ++counters_.facts_received;
+    ++counters_.facts_known;
+  }
+  for (const AccusationRef& a : news.accusations) incoming_.push_back({{}, a, from.id});
+  if (incoming_.empty()) return;
+  flush_at_ns_ = std::min(flush_at_ns_, now_ns + news_delay_ns(incoming_.back()));
+  if (incoming_.size() >= config_.incoming_max) take_incoming(now_ns);
+}
+
+void Member::take_incoming(TimeNs now_ns) {
+  std::vector<News> records = std::exchange(incoming_, {});
+  std::vector<News> accusations;
+  for (News& fact : records) {
+    if (fact.accusation) accusations.push_back(std::move(fact));
+  }
+  std::erase_if(records, [](const News& fact) { return !fact.record; });
+  if (view_.total() + records.size() > config_.nodes_max) {
+    for (const News& fact : records) take_facts(fact, now_ns);
+  } else {
+    take_records(std::move(records), now_ns);
+  }
+  // A suspicion counts only beside the record that it is about.
+  for (const News& fact : accusations) take_facts(fact, now_ns);
+}
+
+void Member::take_records(const std::vector<News>& facts, TimeNs now_ns) {
+  counters_.facts_received += facts.size();
+  struct Place {
+    uint64_t front = 0;  // of the subject's id
+    size_t at = 0;       // in `facts`
+  };
+  std::vector<Place> order;
+  order.reserve(facts.size());
+  for (size_t i = 0; i < facts.size(); ++i) {
+    order.push_back({load_be64(facts[i].record->id.bytes.data()), i});
+  }
+  // Of several records of one node the one that stands comes first.
+  std::sort(order.begin(), order.end(), [&](const Place& a, const Place& b) {
+    if (a.front != b.front) return a.front < b.front;
+    const Record& one = *facts[a.at].record;
+    const Record& other = *facts[b.at].record;
+    if (one.id != other.id) return one.id < other.id;
+    if (one.digest != other.digest) return supersedes(one, other);
+    return a.at < b.at;
+  });
+  std::vector<RecordRef> records;
+  std::vector<size_t> places;  // of each record, in `facts`
+  records.reserve(order.size());
+  places.reserve(order.size());
+  for (const Place& place : order) {
+    const RecordRef& record = facts[place.at].record;
+    if (records.empty() || records.back()->id != record->id) {
+      records.push_back(record);
+      places.push_back(place.at);
+      continue;
+    }
+    ++counters_.facts_stale;
+    const Record& newer = *records.back();
+    if (newer.said.counter == record->said.counter && newer.digest != record->digest) {
+      prove(records.back(), record, now_ns);
+    }
+  }
+  std::vector<View::Merge> outcomes;
+  std::vector<std::pair<RecordRef, RecordRef>> lies;
+  view_.merge(records, outcomes, lies);
+  for (const auto& [one, other] : lies) prove(one, other, now_ns);
+  for (size_t i = 0; i < records.size(); ++i) settle_fact(facts[places[i]], outcomes[i], now_ns);
+}
+
+void Member::after_change(const News& fact, TimeNs now_ns) {
   changed_ns_ = now_ns;
+  const NodeId& subject = fact.record ? fact.record->id : fact.accusation->said.suspect;
   if (subject == id_) return on_own_entry(now_ns);
-  const Entry* entry = view_.find(subject);
-  CC_ASSERT(entry != nullptr);
-  const auto& resources = entry->record->said.resources;
-  for (auto& [resource, members] : members_) {
-    const bool is_in = entry->is_live && std::any_of(resources.begin(), resources.end(),
-                                                     [&resource = resource](const auto& s) {
-                                                       return s.resource == resource;
-                                                     });
-    const bool has_changed = is_in ? members.insert(subject).second : members.erase(subject) > 0;
-    // Sooner than else, but a search for better links that found none is not begun anew.
-    if (has_changed) look_at_ns_ = std::min(look_at_ns_, now_ns + random_.below(2 * ns_per_s));
-  }
-  if (entry->is_live) return note_silent(*entry, now_ns);
+  // A new record is accused by nobody yet.
+  const Entry* entry = fact.record ? nullptr : view_.find(subject);
+  const Record& record = fact.record ? *fact.record : *entry->record;
+  const bool has_died = entry && entry->standing == Standing::dead;
+  const bool is_live = !has_died && !record.said.has_left;
+  look_at_members(subject, record, is_live, now_ns);
+  if (is_live) return note_silent(record, entry != nullptr, now_ns);
   ++counters_.deaths_seen;
-  if (entry->standing == Standing::dead && gone_.size() < config_.remembered_max) {
-    gone_.push_back({subject, now_ns});
-  }
+  if (has_died && gone_.size() < config_.remembered_max) gone_.push_back({subject, now_ns});
   if (link_of(subject)) has_dead_links_ = true;
   if (!accused_.empty()) accuse_again_ns_ = std::min(accuse_again_ns_, now_ns + 50 * ns_per_ms);
+}
+
+void Member::look_at_members(const NodeId& subject, const Record& record, bool is_live,
+                             TimeNs now_ns) {
+  for (auto& [resource, members] : members_) {
+    const auto& resources = record.said.resources;
+    const bool is_in = is_live && std::any_of(resources.begin(), resources.end(),
+                                              [&resource = resource](const auto& s) {
+                                                return s.resource == resource;
+                                              });
+    const bool has_changed = is_in ? members.insert(subject).second : members.erase(subject) > 0;
+    // Sooner than else, but a search for better links that found none is not begun anew. In a large
+    // subnetwork members come and go all the time.
+    const TimeNs within_ns = 2 * ns_per_s + members.size() * (40 * ns_per_ms);
+    if (has_changed) look_at_ns_ = std::min(look_at_ns_, now_ns + random_.below(within_ns));
+  }
 }
 
 // Others may hold a newer record of this node than it does (a restart that lost its counter), or
@@ -150,6 +263,7 @@ void Member::on_own_entry(TimeNs now_ns) {
   const bool is_mine = own->record->said.counter == counter_ && own->accusations.empty() &&
                        own->record->said.has_left == has_left_;
   if (is_mine) return;
+  count_false_suspicions(*own, now_ns);
   counter_ = std::max(counter_, own->record->said.counter);
   ++counters_.refutations;
   // At once, but whoever accuses again and again gets no faster answers than anyone.
@@ -184,11 +298,27 @@ void Member::touch_record(TimeNs now_ns) {
   publish_at_ns_ = std::min(publish_at_ns_, soonest_ns);
 }
 
-void Member::flush_news(Output& out) {
+// What was overtaken meanwhile is left out: whoever says something new of itself all the time is
+// passed on once an interval.
+bool Member::is_current(const News& fact) const {
+  if (fact.is_proof) return true;
+  const Entry* entry = view_.find(fact.record ? fact.record->id : fact.accusation->said.suspect);
+  if (!entry) return false;
+  return fact.record ? entry->record->digest == fact.record->digest
+                     : entry->record->said.counter == fact.accusation->said.counter;
+}
+
+void Member::flush_news(TimeNs now_ns, Output& out) {
+  const auto waiting = static_cast<ptrdiff_t>(news_.size());
+  take_incoming(now_ns);  // each node at most once, and all of it current
+  const auto end = news_.begin() + waiting;
+  news_.erase(
+      std::remove_if(news_.begin(), end, [&](const News& fact) { return !is_current(fact); }), end);
   flush_at_ns_ = time_never;
   const auto messages_for = [&](const NodeId& to) {
     std::vector<MessagePtr> messages;
     graph::News batch;
+    batch.records.reserve(std::min(news_.size(), news_facts_max));
     const auto close = [&] {
       messages.push_back(make_message(std::move(batch)));
       batch = {};
@@ -211,7 +341,7 @@ void Member::flush_news(Output& out) {
       send({link.id, link.address}, message, out);
     }
   }
-  news_.clear();
+  news_ = {};
 }
 
 void Member::tick(TimeNs now_ns, Output& out) {
@@ -224,7 +354,7 @@ void Member::tick(TimeNs now_ns, Output& out) {
   if (attempt_) go_on_with_attempt(now_ns, out);
   if (look_at_ns_ <= now_ns) look_after_links(now_ns, out);
   if (publish_at_ns_ <= now_ns) publish(now_ns);
-  if (flush_at_ns_ <= now_ns) flush_news(out);
+  if (flush_at_ns_ <= now_ns) flush_news(now_ns, out);
 }
 
 TimeNs Member::next_timer_ns() const {
@@ -246,7 +376,7 @@ void Member::leave(TimeNs now_ns, Output& out) {
   if (!is_started_ || has_left_) return;
   has_left_ = true;
   publish(now_ns);
-  flush_news(out);
+  flush_news(now_ns, out);
   for (const Link& link : links_) send({link.id, link.address}, make_message(Detach{}), out);
   links_.clear();
 }
@@ -254,11 +384,12 @@ void Member::leave(TimeNs now_ns, Output& out) {
 void Member::adopt(const PartRef& root, TimeNs now_ns) {
   std::vector<NodeId> conflicts;
   view_.merge(root, conflicts);
+  seen_.clear();  // a vote may have preferred what was overtaken before
   changed_ns_ = now_ns;
   for (auto& [resource, members] : members_) collect_members(resource, members);
   std::vector<EntryRef> all;
   view_.live_below({}, all);
-  for (const EntryRef& entry : all) note_silent(*entry, now_ns);
+  for (const EntryRef& entry : all) note_silent(*entry->record, entry->standing == Standing::suspected, now_ns);
   on_own_entry(now_ns);
   look_soon(now_ns);
 }
@@ -309,9 +440,15 @@ std::vector<LinkStatus> Member::links() const {
   return out;
 }
 
+bool Member::is_linked(const NodeId& peer) const {
+  return std::any_of(links_.begin(), links_.end(),
+                     [&](const Link& link) { return link.id == peer && !link.is_suspected; });
+}
+
 size_t Member::private_bytes() const {
   constexpr size_t tree_node_bytes = 48;  // of std::map and std::set, beside what they hold
   size_t bytes = sizeof *this + links_.capacity() * sizeof(Link) + news_.capacity() * sizeof(News);
+  bytes += incoming_.capacity() * sizeof(News) + liars_.capacity() * sizeof(Liar);
   bytes += asked_.capacity() * sizeof(Asked) + accused_.capacity() * sizeof(Accused);
   bytes += gone_.size() * sizeof(Gone) + refused_until_.size() * (tree_node_bytes + 24);
   for (const auto& [resource, members] : members_) {

@@ -12,6 +12,7 @@
 #include "base/random.hpp"
 #include "graph/analysis.hpp"
 #include "graph/message.hpp"
+#include "graph/seen_window.hpp"
 #include "graph/view.hpp"
 
 // One node's part in membership (docs/graph.md): its links, its view of the graph, news of changes,
@@ -31,6 +32,7 @@ struct MemberConfig {
   unsigned random_min = 2;       // of them picked at random
   unsigned sample = 128;         // nodes looked at for one near link
   unsigned probes_max = 24;      // and of these, nodes whose round trip is measured
+  unsigned near_slack = 2;  // partners of near partners may have so many links above the lowest
   TimeNs ping_interval_ns = ns_per_s;
   TimeNs detection_ns = 4 * ns_per_s;  // silence of a link partner until it is accused
   TimeNs news_interval_ns = 200 * ns_per_ms;
@@ -41,15 +43,23 @@ struct MemberConfig {
   TimeNs probe_wait_ns = ns_per_s;  // for round trips, with a session to be made first
   TimeNs attach_wait_ns = 2 * ns_per_s;
   TimeNs settled_ns = 15 * ns_per_s;  // a link older than this may be replaced by a nearer one
-  TimeNs better_interval_ns = 8 * ns_per_s;  // between such searches; grows by an eighth
+  TimeNs better_interval_ns =
+      4 * ns_per_s;  // between such searches; three times as long if one finds nothing
   TimeNs better_interval_max_ns = 600 * ns_per_s;
-  uint32_t better_by_us = 5000;            // and by a fifth: what a nearer one has to gain
+  uint32_t better_by_us = 8000;            // and by a quarter: what a nearer one has to gain
   TimeNs refused_for_ns = 10 * ns_per_s;   // one that refused is left alone so long
   TimeNs lost_interval_ns = 5 * ns_per_s;  // between attempts to reach one that was lost
   TimeNs forget_ns = 3600 * ns_per_s;      // until a dead node is forgotten
   TimeNs silent_ns = 30 * ns_per_s;        // until one that nobody can prove dead is given up
   size_t nodes_max = 250'000;
   size_t remembered_max = 1024;
+  size_t incoming_max = 1024;  // facts heard of that wait for the end of the news interval
+  size_t liars_max = 256;
+  TimeNs shunned_ns = 3600 * ns_per_s;  // a liar is no link partner for so long
+  // Every node hears of every change: with more nodes than this, what a node does of its own accord
+  // (nearer links, looks at the whole graph) is done as many times less often, and news is gathered
+  // for longer, by the root of that.
+  size_t paced_nodes = 1000;
 };
 
 // Who this node is. `guests`: whom it admits to its private subnetworks.
@@ -87,6 +97,7 @@ struct MemberCounters {
   uint64_t records_published = 0, refutations = 0, accusations = 0, deaths_seen = 0;
   uint64_t links_up = 0, links_down = 0, attaches_sent = 0, refused = 0, refusals_sent = 0;
   uint64_t syncs = 0, probes = 0, ignored = 0, silent_given_up = 0;
+  uint64_t bad_messages = 0, shunned = 0, liars_over_limit = 0;
 };
 
 struct LinkStatus {
@@ -95,6 +106,19 @@ struct LinkStatus {
   uint32_t rtt_us = 0;
   bool is_random = false;
   bool is_suspected = false;
+};
+
+// What a node did that no honest one does.
+enum class Lie : uint8_t {
+  two_records,      // signed two records under one counter: anyone can check the two
+  bad_message,      // sent what no honest node passes on: known to the receiver alone
+  false_suspicion,  // accused a link partner of silence that heard it all the while
+};
+struct Liar {
+  NodeId node;
+  Lie lie = Lie::two_records;
+  RecordRef one, other;  // of two_records: the proof
+  TimeNs at_ns = 0;
 };
 
 class Member {
@@ -125,11 +149,22 @@ class Member {
   // The link is gone as the transport knows; no need to wait for silence.
   void on_session_lost(const NodeId& peer, TimeNs now_ns, Output& out);
 
+  // A message of this peer was refused by decode() as malformed or forged. Honest nodes check what
+  // they pass on, so the peer itself is to blame: it is named, and its link dropped.
+  void on_bad_message(const Peer& from, TimeNs now_ns, Output& out);
+
+  // Those named so far, at most liars_max, each once. A liar is no link partner any more, and in no
+  // answer to newcomers; its record stays in the graph.
+  const std::vector<Liar>& liars() const { return liars_; }
+
   const NodeId& id() const { return id_; }
   const Self& self() const { return self_; }
   const View& view() const { return view_; }
   const Digest digest() const { return view_.digest(); }
   std::vector<LinkStatus> links() const;
+  size_t link_count() const { return links_.size(); }
+  // Whether there is a link with it that is not suspected.
+  bool is_linked(const NodeId& peer) const;
   // A link that was made for this subnetwork; where it is not private, any with one of its members.
   bool has_link_inside(const wire::ResourceId& resource) const;
   // Contacts for a newcomer: of the subnetwork, and of others.
@@ -148,7 +183,8 @@ class Member {
     bool is_mine = false;  // this end asked for it, and pings
     bool is_suspected = false;
     TimeNs up_ns = 0, heard_ns = 0, pinged_ns = 0, suspected_ns = 0;
-    TimeNs differs_since_ns = 0;  // 0: the graphs were equal
+    TimeNs differs_since_ns = 0;    // 0: the graphs were equal
+    unsigned false_suspicions = 0;  // of this node, by a partner that it hears
   };
   struct Need {
     enum class Kind : uint8_t { near, random, inside } kind = Kind::near;
@@ -178,6 +214,7 @@ class Member {
     RecordRef record;
     AccusationRef accusation;
     NodeId from;
+    bool is_proof = false;  // of a lie: passed on although the view does not keep it
   };
   struct Accused {
     NodeId id;
@@ -198,11 +235,18 @@ class Member {
   // member.cpp
   void take(const Peer& from, const Message& message, TimeNs now_ns, Output& out);
   void take_facts(const News& fact, TimeNs now_ns);
-  void after_change(const NodeId& subject, TimeNs now_ns);
+  void take_news(const Peer& from, const graph::News& news, TimeNs now_ns);
+  void take_incoming(TimeNs now_ns);
+  TimeNs news_delay_ns(const News& fact) const;
+  void take_records(const std::vector<News>& facts, TimeNs now_ns);
+  void settle_fact(const News& fact, View::Merge merge, TimeNs now_ns);
+  void after_change(const News& fact, TimeNs now_ns);
+  void look_at_members(const NodeId& subject, const Record& record, bool is_live, TimeNs now_ns);
   void on_own_entry(TimeNs now_ns);
   void collect_members(const wire::ResourceId& resource, std::set<NodeId>& members) const;
   void publish(TimeNs now_ns);
-  void flush_news(Output& out);
+  bool is_current(const News& fact) const;
+  void flush_news(TimeNs now_ns, Output& out);
   void touch_record(TimeNs now_ns);
   Link* link_of(const NodeId& id);
   void send(const Peer& to, MessagePtr message, Output& out);
@@ -223,8 +267,13 @@ class Member {
   void probe_lost(TimeNs now_ns, Output& out);
   // silent.cpp
   bool is_given_up(const Record& record) const;
-  void note_silent(const Entry& entry, TimeNs now_ns);
+  void note_silent(const Record& record, bool is_suspected, TimeNs now_ns);
   void give_up_silent(TimeNs now_ns);
+  // lies.cpp
+  void name(Liar liar, TimeNs now_ns);
+  void prove(const RecordRef& one, const RecordRef& other, TimeNs now_ns);
+  void count_false_suspicions(const Entry& own, TimeNs now_ns);
+  bool is_shunned(const NodeId& id, TimeNs now_ns) const;
   // sync.cpp
   void compare_digest(const Peer& from, const Digest& digest, TimeNs now_ns, Output& out);
   void on_compare(const Peer& from, const Compare& compare, Output& out);
@@ -233,10 +282,18 @@ class Member {
   // peering.cpp
   void look_after_links(TimeNs now_ns, Output& out);
   std::optional<Need> next_need(TimeNs now_ns);
-  std::optional<Need> inside_need(const wire::ResourceId& resource);
+  std::optional<Need> inside_need(const wire::ResourceId& resource, TimeNs now_ns);
   std::optional<Need> whole_need(TimeNs now_ns);
   std::optional<Need> weak_need(const Topology& topology, const Analysis& analysis);
+  struct Ranked {
+    Contact contact;
+    unsigned degree = 0;
+    uint32_t rtt_us = 0;  // an upper bound, where one is known
+  };
   std::vector<Contact> candidates_for(const Need& need, TimeNs now_ns);
+  std::vector<Ranked> near_by(const Need& need, TimeNs now_ns);
+  std::optional<Ranked> ranked_of(const Entry* entry, const Need& need, TimeNs now_ns) const;
+  TimeNs paced(TimeNs interval_ns) const;
   bool is_candidate(const Entry& entry, const Need& need) const;
   void begin(Need need, std::vector<Contact> candidates, TimeNs now_ns, Output& out);
   void ask(const Contact& contact, TimeNs now_ns, Output& out);
@@ -257,8 +314,11 @@ class Member {
   NodeId id_;
   View view_;
   bool is_started_ = false, has_left_ = false;
-  std::vector<Link> links_;  // ascending by id
-  std::vector<News> news_;
+  std::vector<Link> links_;     // ascending by id
+  std::vector<News> incoming_;  // heard of, not merged yet
+  std::vector<News> news_;      // to be passed on
+  SeenWindow seen_;
+  std::vector<Liar> liars_;
   TimeNs flush_at_ns_ = time_never;
   uint64_t counter_ = 0;
   TimeNs publish_at_ns_ = time_never, published_ns_ = 0;
@@ -277,6 +337,7 @@ class Member {
   TimeNs lost_at_ns_ = time_never, accuse_again_ns_ = time_never;
   bool has_dead_links_ = false;
   std::map<wire::ResourceId, std::set<NodeId>> members_;  // of own subnetworks, itself included
+  std::map<wire::ResourceId, TimeNs> looked_inside_ns_;   // at how these hold together
   MemberCounters counters_;
 };
 

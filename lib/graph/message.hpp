@@ -62,7 +62,7 @@ struct Detach {};
 // Liveness, round trip, and whether the graphs are equal.
 struct Ping {
   uint64_t nonce = 0;
-  Digest digest{};
+  Digest digest{};         // zeros: only the round trip is asked for
   bool is_linked = false;  // the sender takes us for a link partner
 };
 struct Pong {

@@ -43,6 +43,10 @@ void Member::look_soon(TimeNs now_ns) {
   look_at_ns_ = std::min(look_at_ns_, now_ns + random_.below(300 * ns_per_ms));
 }
 
+TimeNs Member::paced(TimeNs interval_ns) const {
+  return interval_ns * std::max<size_t>(view_.live(), config_.paced_nodes) / config_.paced_nodes;
+}
+
 unsigned Member::links_in(const Entry& entry, const wire::ResourceId& resource) const {
   const auto members = members_.find(resource);
   CC_ASSERT(members != members_.end());
@@ -82,7 +86,7 @@ void Member::look_after_links(TimeNs now_ns, Output& out) {
 
 std::optional<Member::Need> Member::next_need(TimeNs now_ns) {
   for (const wire::Subscription& s : self_.resources) {
-    if (auto need = inside_need(s.resource)) return need;
+    if (auto need = inside_need(s.resource, now_ns)) return need;
   }
   if (auto need = whole_need(now_ns)) return need;
   unsigned links = 0, at_random = 0;
@@ -118,17 +122,20 @@ std::optional<Member::Need> Member::better_need(TimeNs now_ns) {
   if (now_ns < better_at_ns_) return std::nullopt;
   better_interval_ns_ = std::clamp(better_interval_ns_ * 9 / 8, config_.better_interval_ns,
                                    config_.better_interval_max_ns);
-  better_at_ns_ = now_ns + better_interval_ns_ / 2 + random_.below(better_interval_ns_);
+  const TimeNs interval_ns = paced(better_interval_ns_);
+  better_at_ns_ = now_ns + interval_ns / 2 + random_.below(interval_ns);
   std::vector<const Link*> may_go;
   for (const Link& link : links_) {
     const bool is_settled = now_ns - link.up_ns >= config_.settled_ns;
     if (is_settled && !link.is_random && !link.is_suspected) may_go.push_back(&link);
   }
   if (may_go.empty()) return std::nullopt;
-  // Not always the farthest, for which there may be nothing nearer, but the farther of two.
+  // Not always the farthest, for which there may be nothing nearer, but the farthest of three.
   const Link* far = may_go[random_.below(may_go.size())];
-  const Link* other = may_go[random_.below(may_go.size())];
-  if (other->rtt_us > far->rtt_us) far = other;
+  for (unsigned i = 0; i < 2; ++i) {
+    const Link* other = may_go[random_.below(may_go.size())];
+    if (other->rtt_us > far->rtt_us) far = other;
+  }
   const Entry* entry = view_.find(far->id);
   if (!entry || entry->record->said.links.size() < config_.links_target) return std::nullopt;
   Need need;
@@ -143,7 +150,7 @@ std::optional<Member::Need> Member::better_need(TimeNs now_ns) {
   return need;
 }
 
-std::optional<Member::Need> Member::inside_need(const wire::ResourceId& resource) {
+std::optional<Member::Need> Member::inside_need(const wire::ResourceId& resource, TimeNs now_ns) {
   const std::set<NodeId>& members = members_.at(resource);
   if (members.size() < 2) return std::nullopt;
   unsigned inside = 0;
@@ -160,6 +167,11 @@ std::optional<Member::Need> Member::inside_need(const wire::ResourceId& resource
     return need;
   }
   if (publish_at_ns_ != time_never) return std::nullopt;  // what others see is about to change
+  // A large subnetwork changes all the time, and costs more to look at.
+  TimeNs& looked_ns = looked_inside_ns_[resource];
+  const TimeNs pause_ns = members.size() > 40 ? members.size() * (50 * ns_per_ms) : 0;
+  if (looked_ns != 0 && now_ns - looked_ns < pause_ns) return std::nullopt;
+  looked_ns = now_ns;
   std::vector<EntryRef> entries;
   for (const NodeId& id : members) {
     if (const Entry* entry = view_.find(id)) entries.push_back(EntryRef(entry));
@@ -177,7 +189,7 @@ std::optional<Member::Need> Member::inside_need(const wire::ResourceId& resource
 // or after a minute, since a large network is never quiet.
 std::optional<Member::Need> Member::whole_need(TimeNs now_ns) {
   const bool is_quiet = now_ns - changed_ns_ >= 2 * ns_per_s && analysed_ns_ < changed_ns_;
-  const bool is_due = analysed_ns_ < changed_ns_ && now_ns - analysed_ns_ >= 60 * ns_per_s;
+  const bool is_due = analysed_ns_ < changed_ns_ && now_ns - analysed_ns_ >= paced(60 * ns_per_s);
   if (!is_quiet && !is_due) return std::nullopt;
   analysed_ns_ = now_ns;
   const auto analysed = analyst_.of(view_);
@@ -220,19 +232,49 @@ bool Member::is_candidate(const Entry& entry, const Need& need) const {
                                          : said.links.size() < config_.links_target;
 }
 
+// Partners of near partners are near: at most both round trips together, as far as the triangle
+// inequality holds. What others say of a round trip only decides who is probed.
+std::vector<Member::Ranked> Member::near_by(const Need& need, TimeNs now_ns) {
+  std::map<NodeId, uint32_t> found;
+  for (const Link& link : links_) {
+    const Entry* partner = view_.find(link.id);
+    if (link.is_suspected || link.rtt_us == 0 || !partner) continue;
+    for (const wire::LinkEnd& end : partner->record->said.links) {
+      if (end.rtt_us == 0 || end.peer == id_) continue;
+      const auto [at, is_new] = found.try_emplace(end.peer, link.rtt_us + end.rtt_us);
+      if (!is_new) at->second = std::min(at->second, link.rtt_us + end.rtt_us);
+    }
+  }
+  std::vector<Ranked> out;
+  for (const auto& [id, rtt_us] : found) {
+    if (auto ranked = ranked_of(view_.find(id), need, now_ns)) {
+      ranked->rtt_us = rtt_us;
+      out.push_back(*ranked);
+    }
+  }
+  std::stable_sort(out.begin(), out.end(),
+                   [](const Ranked& a, const Ranked& b) { return a.rtt_us < b.rtt_us; });
+  return out;
+}
+
+std::optional<Member::Ranked> Member::ranked_of(const Entry* entry, const Need& need,
+                                                TimeNs now_ns) const {
+  if (!entry || !is_candidate(*entry, need) || is_shunned(entry->id(), now_ns)) return std::nullopt;
+  Ranked out;
+  out.contact = contact_of(*entry);
+  out.degree = static_cast<unsigned>(entry->record->said.links.size());
+  if (need.kind == Need::Kind::inside) {
+    if (!members_.at(need.resource).contains(entry->id())) return std::nullopt;
+    out.degree = links_in(*entry, need.resource);
+  }
+  return out;
+}
+
 std::vector<Contact> Member::candidates_for(const Need& need, TimeNs now_ns) {
   std::erase_if(refused_until_, [&](const auto& refused) { return refused.second <= now_ns; });
-  struct Ranked {
-    Contact contact;
-    unsigned degree = 0;
-  };
   std::vector<Ranked> ranked;
   const auto consider = [&](const Entry* entry) {
-    if (!entry || !is_candidate(*entry, need)) return;
-    const unsigned degree = need.kind == Need::Kind::inside
-                                ? links_in(*entry, need.resource)
-                                : static_cast<unsigned>(entry->record->said.links.size());
-    ranked.push_back({contact_of(*entry), degree});
+    if (auto one = ranked_of(entry, need, now_ns)) ranked.push_back(*one);
   };
   if (!need.only.empty()) {
     for (const NodeId& id : need.only) consider(view_.find(id));
@@ -247,10 +289,20 @@ std::vector<Contact> Member::candidates_for(const Need& need, TimeNs now_ns) {
   for (const Ranked& r : ranked) lowest = std::min(lowest, r.degree);
   std::erase_if(ranked, [&](const Ranked& r) { return r.degree > lowest + 1; });
   shuffle(ranked, random_);
-  const size_t count = need.kind == Need::Kind::random ? 1 : config_.probes_max;
-  if (ranked.size() > count) ranked.resize(count);
   std::vector<Contact> out;
-  for (const Ranked& r : ranked) out.push_back(r.contact);
+  if (need.only.empty() && need.kind != Need::Kind::random) {
+    for (const Ranked& r : near_by(need, now_ns)) {
+      if (out.size() == config_.probes_max / 2) break;
+      if (r.degree <= lowest + config_.near_slack) out.push_back(r.contact);
+    }
+  }
+  const size_t count = need.kind == Need::Kind::random ? 1 : config_.probes_max;
+  for (const Ranked& r : ranked) {
+    if (out.size() == count) break;
+    const bool is_in =
+        std::any_of(out.begin(), out.end(), [&](const Contact& c) { return c.id == r.contact.id; });
+    if (!is_in) out.push_back(r.contact);
+  }
   return out;
 }
 
@@ -265,7 +317,7 @@ void Member::begin(Need need, std::vector<Contact> candidates, TimeNs now_ns, Ou
   attempt_->probed_ns.assign(attempt_->candidates.size(), now_ns);
   for (const Contact& contact : attempt_->candidates) {
     ++counters_.probes;
-    send({contact.id, contact.address}, make_message(Ping{now_ns, view_.digest(), false}), out);
+    send({contact.id, contact.address}, make_message(Ping{now_ns, Digest{}, false}), out);
   }
 }
 
@@ -278,7 +330,7 @@ bool Member::on_probe_answer(const Peer& from, uint64_t nonce, TimeNs now_ns, Ou
     if (attempt_->candidates[i].id != from.id || probed_ns != nonce) continue;
     if (nonce == attempt_->started_ns) {
       probed_ns = now_ns;
-      send(from, make_message(Ping{now_ns, view_.digest(), false}), out);
+      send(from, make_message(Ping{now_ns, Digest{}, false}), out);
       return true;
     }
     attempt_->answers.emplace_back(static_cast<uint32_t>((now_ns - nonce) / ns_per_us), i);
@@ -305,8 +357,9 @@ void Member::go_on_with_attempt(TimeNs now_ns, Output& out) {
   const auto nearest = *std::min_element(attempt_->answers.begin(), attempt_->answers.end());
   // Much nearer, or the change is not worth its announcements.
   const Need& need = attempt_->need;
-  const uint64_t gain_us = std::max<uint64_t>(config_.better_by_us, need.replaced_rtt_us / 5);
+  const uint64_t gain_us = std::max<uint64_t>(config_.better_by_us, need.replaced_rtt_us / 4);
   if (need.replaces && nearest.first + gain_us > need.replaced_rtt_us) {
+    better_interval_ns_ = std::min(better_interval_ns_ * 3, config_.better_interval_max_ns);
     attempt_.reset();
     return;
   }
@@ -367,8 +420,13 @@ Redirect Member::redirect(const RedirectRequest& request) {
       }
     }
   }
-  std::erase_if(inside, [](const EntryRef& entry) {
-    return entry->standing != Standing::alive || entry->record->said.addresses.empty();
+  const auto is_liar = [&](const EntryRef& entry) {
+    return std::any_of(liars_.begin(), liars_.end(),
+                       [&](const Liar& liar) { return liar.node == entry->id(); });
+  };
+  std::erase_if(inside, [&](const EntryRef& entry) {
+    return is_liar(entry) || entry->standing != Standing::alive ||
+           entry->record->said.addresses.empty();
   });
   shuffle(inside, random_);
   for (const EntryRef& entry : inside) {
@@ -378,7 +436,8 @@ Redirect Member::redirect(const RedirectRequest& request) {
     const EntryRef entry = view_.live_at(random_.below(view_.live()));
     const auto is_named = std::any_of(out.outside.begin(), out.outside.end(),
                                       [&](const Contact& c) { return c.id == entry->id(); });
-    if (is_named || entry->standing != Standing::alive || entry->record->said.addresses.empty()) {
+    if (is_named || is_liar(entry) || entry->standing != Standing::alive ||
+        entry->record->said.addresses.empty()) {
       continue;
     }
     out.outside.push_back(contact_of(*entry));

@@ -23,13 +23,12 @@ bool Member::is_given_up(const Record& record) const {
          record.said.counter <= known->second.counter;
 }
 
-void Member::note_silent(const Entry& entry, TimeNs now_ns) {
-  if (entry.id() == id_ || !is_silent(entry)) return;
-  const auto known = silent_.find(entry.id());
-  const uint64_t counter = entry.record->said.counter;
-  if (known != silent_.end() && known->second.counter == counter) return;
+void Member::note_silent(const Record& record, bool is_suspected, TimeNs now_ns) {
+  if (record.id == id_ || (!is_suspected && !record.said.links.empty())) return;
+  const auto known = silent_.find(record.id);
+  if (known != silent_.end() && known->second.counter == record.said.counter) return;
   if (silent_.size() >= config_.remembered_max && known == silent_.end()) return;
-  silent_[entry.id()] = {counter, now_ns, false};
+  silent_[record.id] = {record.said.counter, now_ns, false};
   silent_at_ns_ = std::min(silent_at_ns_, now_ns + config_.silent_ns);
 }
 

@@ -29,6 +29,7 @@ CompareItem item_of(const View& view, const Path& path) {
 }  // namespace
 
 void Member::compare_digest(const Peer& from, const Digest& digest, TimeNs now_ns, Output& out) {
+  if (digest == Digest{}) return;  // a probe
   Link* link = link_of(from.id);
   if (digest == view_.digest()) {
     if (link) link->differs_since_ns = 0;
