@@ -3,12 +3,21 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace chaincast::join {
 
 using graph::Contact;
 using graph::Output;
 using graph::Peer;
+
+namespace {
+
+constexpr size_t probed_max = 8;
+constexpr size_t answered_max = 16;
+constexpr size_t refusals_followed_max = 8;
+
+}  // namespace
 
 std::vector<Contact> choose_contacts(std::span<const std::vector<Contact>> answers,
                                      Random& random) {
@@ -151,7 +160,6 @@ void Join::end_redirection(TimeNs now_ns, Output& out) {
 
 void Join::enter(std::vector<Contact> inside, std::vector<Contact> outside, TimeNs now_ns,
                  Output& out) {
-  constexpr size_t probed_max = 8;
   state_ = State::entering;
   timer_ns_ = now_ns + config_.retry_ns;
   probed_ns_ = now_ns;
@@ -160,8 +168,8 @@ void Join::enter(std::vector<Contact> inside, std::vector<Contact> outside, Time
   inside_ = std::move(inside);
   if (inside_.size() > probed_max) inside_.resize(probed_max);
   for (const Contact& contact : inside_) {
-    out.sends.push_back({{contact.id, contact.address},
-                         graph::make_message(graph::Ping{now_ns, member_.digest(), false})});
+    out.sends.push_back(
+        {{contact.id, contact.address}, graph::make_message(graph::Ping{now_ns, Digest{}, false})});
   }
   graphs_asked_.clear();
   for (const Contact& contact : outside) {
@@ -174,6 +182,7 @@ void Join::enter(std::vector<Contact> inside, std::vector<Contact> outside, Time
     out.sends.push_back(
         {{contact.id, contact.address}, graph::make_message(graph::GraphRequest{})});
   }
+  outside_ = graphs_asked_;
   look(now_ns);
 }
 
@@ -190,7 +199,11 @@ bool Join::on_probe(const Peer& from, const graph::Pong& pong, TimeNs now_ns, Ou
   if (at == inside_.end()) return false;
   const Contact contact = *at;
   inside_.erase(at);
-  if (attached_to_.size() < config_.inside_wanted) attach(contact, now_ns, out);
+  if (attached_to_.size() < config_.inside_wanted) {
+    attach(contact, now_ns, out);
+  } else {
+    answered_.push_back(contact);
+  }
   return true;
 }
 
@@ -226,11 +239,27 @@ void Join::on_refused(const Peer& from, const graph::Refused& refused, TimeNs no
     return;
   }
   attached_to_.erase(asked);
-  for (const Contact& contact : refused.instead) {
-    const bool is_asked =
-        std::find(attached_to_.begin(), attached_to_.end(), contact.id) != attached_to_.end();
-    if (is_asked || contact.id == member_.id() || contact.id == from.id) continue;
-    return attach(contact, now_ns, out);
+  refused_by_.push_back(from.id);
+  // Whom the trackers named comes before whom somebody names that refuses: it may be a liar that
+  // sends newcomers round among its accomplices.
+  std::vector<Contact> next = std::exchange(answered_, {});
+  if (refused_by_.size() <= refusals_followed_max) {
+    next.insert(next.end(), refused.instead.begin(), refused.instead.end());
+  }
+  const auto is_in = [](const std::vector<NodeId>& list, const NodeId& id) {
+    return std::find(list.begin(), list.end(), id) != list.end();
+  };
+  bool has_asked = false;
+  for (const Contact& contact : next) {
+    const bool is_new = contact.id != member_.id() && !is_in(attached_to_, contact.id) &&
+                        !is_in(refused_by_, contact.id);
+    if (!is_new) continue;
+    if (has_asked) {
+      if (answered_.size() < answered_max) answered_.push_back(contact);
+      continue;
+    }
+    attach(contact, now_ns, out);
+    has_asked = true;
   }
 }
 
@@ -258,6 +287,8 @@ void Join::tick(TimeNs now_ns, Output& out) {
   ++counters_.retries;
   retry_ns_ = std::min(2 * retry_ns_, config_.retry_max_ns);
   attached_to_.clear();
+  answered_.clear();
+  refused_by_.clear();
   if (trackers_.empty()) return set_joined(now_ns);
   ask_trackers(now_ns, out);
 }

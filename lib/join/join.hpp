@@ -68,6 +68,9 @@ class Join {
 
   State state() const { return state_; }
   TimeNs joined_ns() const { return joined_ns_; }
+  // Whether a graph from outside has been taken over, and whom the last ones were asked of.
+  bool has_graph() const { return has_graph_; }
+  const std::vector<NodeId>& outside() const { return outside_; }
   const JoinCounters& counters() const { return counters_; }
 
  private:
@@ -93,9 +96,12 @@ class Join {
   State state_ = State::idle;
   std::vector<Endpoint> trackers_;
   std::vector<std::pair<graph::Peer, graph::Redirect>> answers_;
-  std::vector<graph::Contact> inside_;  // to be probed
-  std::vector<NodeId> attached_to_;     // asked for a link inside
-  std::vector<NodeId> graphs_asked_;
+  std::vector<graph::Contact> inside_;    // to be probed
+  std::vector<graph::Contact> answered_;  // were, and are not asked yet; nearest first
+  std::vector<NodeId> attached_to_;       // asked for a link inside
+  std::vector<NodeId> refused_by_;        // since the trackers were asked; not asked again
+  std::vector<NodeId> graphs_asked_;      // and have not answered
+  std::vector<NodeId> outside_;           // were asked
   std::vector<graph::PartRef> graphs_;
   TimeNs probed_ns_ = 0, timer_ns_ = time_never, joined_ns_ = 0, retry_ns_ = 0;
   bool has_graph_ = false;
