@@ -22,28 +22,59 @@ struct Moments {
   }
 };
 
-bool has_link(const graph::Member& member, const NodeId& peer) {
-  const auto links = member.links();
-  return std::any_of(links.begin(), links.end(), [&](const graph::LinkStatus& link) {
-    return link.peer == peer && !link.is_suspected;
-  });
+// Whether a view holds all honest nodes as alive, and none that does not run. Where most partners
+// of a dead node are liars that keep silent, the others' suspicion is all that there can be.
+bool is_true(const graph::View& view, const std::vector<NodeId>& honest,
+             const std::vector<NodeId>& all) {
+  std::vector<graph::EntryRef> live;
+  live.reserve(view.live());
+  view.live_below({}, live);
+  // All three ascend by id.
+  auto running = all.begin();
+  auto expected = honest.begin();
+  for (const graph::EntryRef& entry : live) {
+    while (running != all.end() && *running < entry->id()) ++running;
+    if (running == all.end() || *running != entry->id()) {
+      if (honest.size() < all.size() && entry->standing == graph::Standing::suspected) continue;
+      return false;
+    }
+    if (expected == honest.end() || *expected != entry->id()) continue;
+    if (entry->standing != graph::Standing::alive) return false;
+    ++expected;
+  }
+  return expected == honest.end();
 }
 
-void look_at_views(const MemberWorld& world, const std::vector<Index>& running, Health& out) {
+void look_at_views(const MemberWorld& world, const std::vector<Index>& honest, Health& out) {
+  std::vector<NodeId> all, ours;
+  for (const Index i : world.running()) all.push_back(world.id(i));
+  for (const Index i : honest) ours.push_back(world.id(i));
+  std::sort(all.begin(), all.end());
+  std::sort(ours.begin(), ours.end());
   std::set<Digest> views;
-  std::set<const graph::Part*> roots;
-  out.is_complete = true;
-  for (const Index i : running) {
+  std::map<const graph::Part*, bool> roots;
+  for (const Index i : honest) {
     const graph::View& view = world.member(i).view();
     views.insert(view.digest());
-    if (!roots.insert(view.root().get()).second) continue;
-    out.is_complete = out.is_complete && view.live() == running.size() &&
-                      std::all_of(running.begin(), running.end(), [&](Index other) {
-                        const graph::Entry* entry = view.find(world.id(other));
-                        return entry && entry->standing == graph::Standing::alive;
-                      });
+    const auto [at, is_new] = roots.try_emplace(view.root().get(), false);
+    if (is_new) at->second = is_true(view, ours, all);
+    out.untrue += at->second ? 0u : 1u;
   }
   out.views = views.size();
+  out.is_complete = out.untrue == 0;
+}
+
+void look_at_liars(const MemberWorld& world, const std::vector<Index>& honest, Health& out) {
+  std::set<NodeId> named;
+  for (const Index i : honest) {
+    for (const graph::Liar& liar : world.member(i).liars()) named.insert(liar.node);
+  }
+  for (const NodeId& id : named) {
+    const bool is_liar = world.index(id) < world.size() && !world.is_honest(world.index(id));
+    (is_liar ? out.liars_named : out.honest_named) += 1;
+  }
+  out.liars = world.running().size() - honest.size();
+  out.refused_messages = world.refused_messages();
 }
 
 void look_at_latency(const MemberWorld& world, const std::vector<Index>& running,
@@ -96,6 +127,12 @@ size_t split_subnetworks(const MemberWorld& world, const std::vector<Index>& run
 
 }  // namespace
 
+std::vector<Index> honest_nodes(const MemberWorld& world) {
+  std::vector<Index> out = world.running();
+  std::erase_if(out, [&](Index i) { return !world.is_honest(i); });
+  return out;
+}
+
 graph::Topology true_topology(const MemberWorld& world, const std::vector<Index>& running) {
   graph::Topology out;
   out.nodes.resize(running.size());
@@ -106,7 +143,7 @@ graph::Topology true_topology(const MemberWorld& world, const std::vector<Index>
       const auto at = std::lower_bound(running.begin(), running.end(), other);
       const bool is_up = at != running.end() && *at == other && !link.is_suspected &&
                          world.side(i) == world.side(other) &&
-                         has_link(world.member(other), world.id(i));
+                         world.member(other).is_linked(world.id(i));
       if (is_up) out.links.push_back(static_cast<uint32_t>(at - running.begin()));
     }
     out.first.push_back(static_cast<uint32_t>(out.links.size()));
@@ -116,14 +153,14 @@ graph::Topology true_topology(const MemberWorld& world, const std::vector<Index>
 
 Health health_of(const MemberWorld& world) {
   Health out;
-  const std::vector<Index> running = world.running();
+  const std::vector<Index> running = honest_nodes(world);
   out.running = running.size();
   if (running.empty()) return out;
   const graph::Topology topology = true_topology(world, running);
   const graph::Analysis analysis = graph::analyse(topology);
   out.articulations = analysis.articulations;
   out.split = split_subnetworks(world, running, topology);
-  Moments degree, bytes;
+  Moments degree, bytes, messages, records;
   out.degree_min = ~size_t{0};
   for (uint32_t a = 0; a < running.size(); ++a) {
     const Index i = running[a];
@@ -135,19 +172,34 @@ Health health_of(const MemberWorld& world) {
         std::max(out.private_kib, static_cast<double>(world.member(i).private_bytes()) / 1024);
     degree.add(static_cast<double>(topology.degree(a)));
     bytes.add(static_cast<double>(world.sent(i).bytes));
+    messages.add(static_cast<double>(world.sent(i).messages));
+    records.add(static_cast<double>(world.member(i).counters().records_published));
   }
   out.degree_mean = degree.mean();
   out.degree_cv = degree.cv();
   out.bytes_mean = bytes.mean();
   out.bytes_cv = bytes.cv();
+  out.messages_mean = messages.mean();
+  out.records = records.mean();
+  look_at_liars(world, running, out);
   look_at_views(world, running, out);
   look_at_latency(world, running, topology, out);
   return out;
 }
 
+bool is_one_view(const MemberWorld& world) {
+  const graph::View* first = nullptr;
+  for (const Index i : honest_nodes(world)) {
+    const graph::View& view = world.member(i).view();
+    if (first && view.digest() != first->digest()) return false;
+    first = &view;
+  }
+  return first != nullptr;
+}
+
 bool Health::is_healthy() const {
-  return running > 0 && joined == running && stray == 0 && split == 0 && views == 1 &&
-         is_complete && (running < 3 || articulations == 0);
+  return running > 0 && joined == running && stray == 0 && (split == 0 || liars > 0) &&
+         views == 1 && is_complete && (running < 3 || articulations == 0);
 }
 
 std::map<std::string, double> Health::values() const {
@@ -163,16 +215,23 @@ std::map<std::string, double> Health::values() const {
           {"degree_max", static_cast<double>(degree_max)},
           {"degree_mean", degree_mean},
           {"degree_cv", degree_cv},
+          {"messages_mean", messages_mean},
           {"bytes_mean", bytes_mean},
           {"bytes_cv", bytes_cv},
           {"rtt_ms", rtt_ms},
           {"rtt_random_ms", rtt_random_ms},
           {"rtt_saved", rtt_saved()},
-          {"private_kib", private_kib}};
+          {"records", records},
+          {"private_kib", private_kib},
+          {"untrue", static_cast<double>(untrue)},
+          {"liars", static_cast<double>(liars)},
+          {"liars_named", static_cast<double>(liars_named)},
+          {"honest_named", static_cast<double>(honest_named)},
+          {"refused_messages", static_cast<double>(refused_messages)}};
 }
 
 void CutOffs::look() {
-  const std::vector<Index> running = world_.running();
+  const std::vector<Index> running = honest_nodes(world_);
   const graph::Topology topology = true_topology(world_, running);
   const graph::Analysis analysis = graph::analyse(topology);
   std::map<Index, TimeNs> still;

@@ -25,7 +25,7 @@ MemberWorld::MemberWorld(const MemberWorldConfig& config, Latencies latencies)
 
 // What holds facts goes before the store that they are in.
 MemberWorld::~MemberWorld() {
-  queue_ = {};
+  queue_.clear();
   nodes_.clear();
   analyst_.clear();
 }
@@ -71,12 +71,28 @@ void MemberWorld::start(Index index, const std::vector<Index>& trackers) {
   node.join =
       std::make_unique<join::Join>(config_.join, *node.member, arrival.resource, random_.next());
   node.started_ns = now_ns_;
+  make_adversary(node);
   std::vector<Endpoint> addresses;
   for (const Index tracker : trackers) addresses.push_back(address(tracker));
   graph::Output out;
   node.member->start(now_ns_);
   node.join->start(std::move(addresses), node.remembered, now_ns_, out);
   settle(index, out);
+}
+
+void MemberWorld::set_malice(Index index, Malice malice) {
+  Node& node = nodes_[index];
+  if (!node.malice) accomplices_.push_back({node.id, address(index), 0});
+  node.malice = malice;
+  make_adversary(node);
+  graph::Output out;
+  settle(index, out);
+}
+
+void MemberWorld::make_adversary(Node& node) {
+  if (!node.malice || !node.member) return;
+  node.adversary =
+      std::make_unique<Adversary>(*node.malice, accomplices_, authority_, *node.signer);
 }
 
 void MemberWorld::remember(Node& node) {
@@ -96,6 +112,7 @@ void MemberWorld::crash(Index index) {
   CC_ASSERT(node.member);
   remember(node);
   node.join.reset();
+  node.adversary.reset();
   node.member.reset();
   node.timer_ns = time_never;
 }
@@ -121,9 +138,10 @@ void MemberWorld::clear_traffic() {
 }
 
 void MemberWorld::run_until(TimeNs until_ns) {
-  while (!queue_.empty() && queue_.top().at_ns <= until_ns) {
-    const Event event = queue_.top();
-    queue_.pop();
+  while (!queue_.empty() && queue_.front().at_ns <= until_ns) {
+    std::pop_heap(queue_.begin(), queue_.end(), later);
+    const Event event = std::move(queue_.back());
+    queue_.pop_back();
     now_ns_ = std::max(now_ns_, event.at_ns);
     handle(event);
   }
@@ -148,7 +166,7 @@ void MemberWorld::handle(const Event& event) {
   graph::Output out;
   if (event.message) {
     print_ = (print_ ^ (event.at_ns + event.from)) * 0x9e3779b97f4a7c15ull + event.to;
-    print_ += event.message->index() + graph::encoded_bytes(*event.message);
+    print_ += event.message->index() + event.bytes;
     deliver(node, event, out);
   } else {
     node.member->tick(now_ns_, out);
@@ -160,7 +178,13 @@ void MemberWorld::handle(const Event& event) {
 void MemberWorld::deliver(Node& node, const Event& event, graph::Output& out) {
   const graph::Peer from{nodes_[event.from].id, address(event.from)};
   graph::MessagePtr message = event.message;
-  if (config_.check_messages) message = through_bytes(*message, node);
+  if (config_.check_messages || nodes_[event.from].malice) message = through_bytes(*message, node);
+  if (!message) {
+    CC_ASSERT(nodes_[event.from].malice);
+    ++refused_messages_;
+    return node.member->on_bad_message(from, now_ns_, out);
+  }
+  if (node.adversary) node.adversary->on_message(from, *message);
   if (node.join->on_message(from, *message, now_ns_, out)) return;
   node.member->on_message(from, *message, now_ns_, out);
   node.join->look(now_ns_);
@@ -172,7 +196,7 @@ graph::MessagePtr MemberWorld::through_bytes(const graph::Message& message, cons
     CC_ASSERT(encoded.size() == graph::encoded_bytes(message));
   }
   auto decoded = graph::decode(encoded, authority_, receiver.member->view());
-  CC_ASSERT(decoded.ok());
+  if (!decoded) return nullptr;
   CC_ASSERT(graph::encode(*decoded) == encoded);
   return std::make_shared<const graph::Message>(std::move(decoded).value());
 }
@@ -193,26 +217,39 @@ TimeNs MemberWorld::ready_ns(Index from, Index to) {
 
 void MemberWorld::settle(Index index, graph::Output& out) {
   Node& node = nodes_[index];
+  if (node.adversary) node.adversary->act(*node.member, now_ns_, out);
+  const graph::Message* sized = nullptr;  // news goes to many links
+  size_t bytes = 0;
   for (graph::Output::Send& send : out.sends) {
+    if (send.message.get() != sized) {
+      sized = send.message.get();
+      bytes = graph::encoded_bytes(*sized);
+    }
     const Index to = load_be32(send.to.address.address.data());
     CC_ASSERT(to < size());
     node.sent.messages += 1;
-    node.sent.bytes += graph::encoded_bytes(*send.message) + config_.overhead_bytes;
+    node.sent.bytes += bytes + config_.overhead_bytes;
     const TimeNs at_ns = ready_ns(index, to) + latencies_.one_way_ns(place(index), place(to));
-    queue_.push({at_ns, serial_++, to, index, std::move(send.message)});
+    enqueue({at_ns, serial_++, to, index, std::move(send.message), bytes});
   }
   schedule(index);
+}
+
+void MemberWorld::enqueue(Event event) {
+  queue_.push_back(std::move(event));
+  std::push_heap(queue_.begin(), queue_.end(), later);
 }
 
 void MemberWorld::schedule(Index index) {
   Node& node = nodes_[index];
   if (!node.member) return;
-  const TimeNs wanted_ns = std::min(node.member->next_timer_ns(), node.join->next_timer_ns());
+  TimeNs wanted_ns = std::min(node.member->next_timer_ns(), node.join->next_timer_ns());
+  if (node.adversary) wanted_ns = std::min(wanted_ns, node.adversary->next_timer_ns());
   if (wanted_ns == time_never) return;
   const TimeNs at_ns = std::max(now_ns_ + 1, wanted_ns);
   if (at_ns >= node.timer_ns) return;
   node.timer_ns = at_ns;
-  queue_.push({at_ns, serial_++, index, index, nullptr});
+  enqueue({at_ns, serial_++, index, index, nullptr, 0});
 }
 
 }  // namespace chaincast::sim

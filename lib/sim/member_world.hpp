@@ -4,12 +4,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <queue>
 #include <unordered_map>
 #include <vector>
 
 #include "graph/member.hpp"
 #include "join/join.hpp"
+#include "sim/adversary.hpp"
 #include "sim/fake_crypto.hpp"
 #include "sim/latency.hpp"
 
@@ -18,7 +18,7 @@
 // configuration and calls give the same run. One thread.
 //
 // Messages are handed over as objects, so that nodes share facts; `check_messages` encodes, decodes
-// and compares every one of them instead, slowly.
+// and compares every one of them instead, slowly. Those of malicious nodes always go through bytes.
 namespace chaincast::sim {
 
 struct MemberWorldConfig {
@@ -56,6 +56,12 @@ class MemberWorld {
   void start(Index node, const std::vector<Index>& trackers);
   void crash(Index node);  // without a word
   void leave(Index node);
+  // From now on, and after a crash as well.
+  void set_malice(Index node, Malice malice);
+  std::optional<Malice> malice(Index node) const { return nodes_[node].malice; }
+  bool is_honest(Index node) const { return !nodes_[node].malice; }
+  // Messages of malicious nodes that did not decode.
+  uint64_t refused_messages() const { return refused_messages_; }
   // Nodes of different sides do not reach each other; all are of side 0 at first.
   void set_side(Index node, unsigned side) { nodes_[node].side = side; }
   // Runs until then. Events of one instant happen in order of their making.
@@ -100,6 +106,8 @@ class MemberWorld {
     std::unique_ptr<crypto::Signer> signer;
     std::unique_ptr<graph::Member> member;
     std::unique_ptr<join::Join> join;
+    std::optional<Malice> malice;
+    std::unique_ptr<Adversary> adversary;  // while it runs
     unsigned side = 0;
     uint64_t counter = 0;  // persisted: above any used
     TimeNs started_ns = 0;
@@ -113,12 +121,11 @@ class MemberWorld {
     Index to = 0;
     Index from = 0;
     graph::MessagePtr message;  // none: a timer
+    size_t bytes = 0;
   };
-  struct Later {
-    bool operator()(const Event& a, const Event& b) const {
-      return std::pair(a.at_ns, a.serial) > std::pair(b.at_ns, b.serial);
-    }
-  };
+  static bool later(const Event& a, const Event& b) {
+    return std::pair(a.at_ns, a.serial) > std::pair(b.at_ns, b.serial);
+  }
   struct Session {
     TimeNs made_ns = 0, ready_ns = 0;
   };
@@ -128,8 +135,11 @@ class MemberWorld {
   void deliver(Node& node, const Event& event, graph::Output& out);
   void settle(Index node, graph::Output& out);
   void schedule(Index node);
+  void enqueue(Event event);
   TimeNs ready_ns(Index from, Index to);
+  // Null: the receiver refuses it.
   graph::MessagePtr through_bytes(const graph::Message& message, const Node& receiver);
+  void make_adversary(Node& node);
   void remember(Node& node);
 
   const MemberWorldConfig config_;
@@ -140,12 +150,13 @@ class MemberWorld {
   Random random_;
   graph::Store store_;
   graph::Analyst analyst_;
+  Accomplices accomplices_;
   std::vector<Node> nodes_;
   std::unordered_map<NodeId, Index> index_;
   std::unordered_map<uint64_t, Session> sessions_;
-  std::priority_queue<Event, std::vector<Event>, Later> queue_;
+  std::vector<Event> queue_;  // heap, earliest first
   TimeNs now_ns_ = ns_per_s;
-  uint64_t serial_ = 0, events_ = 0, print_ = 0;
+  uint64_t serial_ = 0, events_ = 0, print_ = 0, refused_messages_ = 0;
 };
 
 }  // namespace chaincast::sim

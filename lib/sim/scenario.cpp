@@ -28,6 +28,7 @@ constexpr std::array verbs = {
     Verb{"healthy", 2, 2, "healthy within SECONDS"},
     Verb{"expect", 3, 3, "expect NAME <|> VALUE"},
     Verb{"votes", 1, 1, "votes COUNT"},
+    Verb{"malicious", 2, 2, "malicious PERCENT% KIND"},
     Verb{"report", 0, 0, "report"},
 };
 
@@ -109,6 +110,9 @@ Status check_words(const Step& step) {
     if (step.verb == "votes") return number(w[0], 10'000).has_value();
     if (step.verb == "restart") return w[0] == "all" && w[1] == "over" && real(w[2]).has_value();
     if (step.verb == "crash" || step.verb == "leave") return is_amount(w[0]);
+    if (step.verb == "malicious") {
+      return w[0].ends_with('%') && is_amount(w[0]) && (w[1] == "all" || malice_of(w[1]));
+    }
     if (step.verb == "partition") return w[0].ends_with('%') && is_amount(w[0]);
     if (step.verb == "healthy") return w[0] == "within" && real(w[1]).has_value();
     if (step.verb == "expect") {

@@ -12,8 +12,11 @@
 namespace chaincast::sim {
 
 struct VoteDelays {
-  size_t nodes = 0;                // without the origin
-  size_t accepted = 0;             // of them; the others wait for the signature
+  size_t nodes = 0;        // honest ones, without the origin
+  size_t accepted = 0;     // of them, by votes; the others wait for the signature
+  size_t corrupt = 0;      // of them, a frame that the origin did not send
+  size_t liars_named = 0;  // by an honest node or more
+  size_t honest_named = 0;
   double arrival_ms = 0;           // mean time from the origin to the frame's first copy
   double mean_ms = 0, p99_ms = 0;  // from there to acceptance
 };
@@ -21,7 +24,17 @@ struct VoteDelays {
 // One frame of `origin`. `places`: where each node of the topology is. The nodes of the topology
 // need no entries: node ids are made of positions.
 VoteDelays vote_delays(const graph::Topology& topology, const std::vector<uint32_t>& places,
-                       const Latencies& latencies, uint32_t origin, const vote::VoteConfig& config);
+                       const Latencies& latencies, uint32_t origin, const vote::VoteConfig& config,
+                       const std::vector<bool>& is_liar = {});
+
+// `is_liar` (of each node; none: nobody): such a node vouches for a corrupt frame as soon as it has
+// the true one, and a moment later for the true one as well; all of them for the same. Nodes check
+// the origin's signature when the votes are over.
+
+// Draws liars, at most `share` of the nodes, and none that would leave a node with as many lying
+// parents as its votes need. The origin is honest.
+std::vector<bool> liars_below_quorum(const graph::Topology& topology, uint32_t origin, double share,
+                                     const vote::VoteConfig& config, Random& random);
 
 // As many links at every node, but between nodes drawn at random. Some links fall away (a node with
 // itself, or twice with another).

@@ -30,6 +30,7 @@ ETHDEV, EAL = "tests/test_drivers_port_ethdev", "tests/test_drivers_process_eal"
 NODES = "tests/node/test_nodes"
 HTTP, METRICS = "tests/test_drivers_console_http", "tests/test_metrics"
 FEED, REST = "tests/test_feed", "tests/test_rest"
+GRAPH, SIM = "tests/test_graph", "tests/test_sim"
 
 WINDOW, CONFLICTS = "lib/dedup/window.cpp", "lib/dedup/conflicts.cpp"
 MRT, TAP = "lib/route/mrt.cpp", "lib/capture/tap.cpp"
@@ -456,4 +457,17 @@ DEFECTS = [
     Defect("lib/session/frame.cpp", "length_ > bytes_max_) state_",
            "length_ > bytes_max_ + 1) state_",
            SESSION, "FrameReader.LengthsThatAreNoneAreMalformedForGood"),
+
+    # Any newer record said to be a lie, a record offered twice merged twice, a forger not named, a
+    # former member that asks as a newcomer does.
+    Defect("lib/graph/view.cpp", "if (known.said.counter == record->said.counter) {",
+           "if (known.said.counter <= record->said.counter) {",
+           GRAPH, "View.TwoRecordsUnderOneCounterAreHandedOutWhicheverStands"),
+    Defect("lib/graph/seen_window.hpp", "if (word & bit) return false;",
+           "if (word & bit) return true;",
+           GRAPH, "SeenWindow.RemembersTheNewestAndForgetsTheRest"),
+    Defect("lib/graph/lies.cpp", "name({from.id, Lie::bad_message, {}, {}, now_ns}, now_ns);", ";",
+           SIM, "Liars.WhoForgesIsNamedByAllThatItLiesTo"),
+    Defect("lib/join/join.cpp", "attach(remembered[i], now_ns, out);", ";", SIM,
+           "Membership.TheFirstFrameTakesAFormerMemberOneRoundTripAndANewcomerThree"),
 ]

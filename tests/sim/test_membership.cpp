@@ -2,52 +2,13 @@
 #include <gtest/gtest.h>
 
 #include "sim/health.hpp"
+#include "sim/membership_net.hpp"
 #include "sim/scenario.hpp"
 
 // Joining, the graph and its repair, by whole networks in virtual time. Sizes are small here;
 // docs/membership.md has the large runs.
 namespace chaincast::sim {
 namespace {
-
-wire::ResourceId resource(uint8_t number) {
-  wire::ResourceId out;
-  out.bytes[0] = number;
-  return out;
-}
-
-// Trackers, then members of some subnetworks, a node every 300 ms.
-struct Net {
-  Net(uint64_t seed, unsigned members, uint8_t subnetworks, bool check_messages = false)
-      : world(config(seed, check_messages), Latencies::generate(24, seed)) {
-    for (unsigned i = 0; i < 3; ++i) start(add({}));
-    for (unsigned i = 0; i < members; ++i) {
-      start(add(resource(static_cast<uint8_t>(1 + i % subnetworks))));
-    }
-  }
-  static MemberWorldConfig config(uint64_t seed, bool check_messages) {
-    MemberWorldConfig out;
-    out.seed = seed;
-    out.check_messages = check_messages;
-    return out;
-  }
-  Index add(std::optional<wire::ResourceId> subnetwork) {
-    Arrival arrival;
-    arrival.place = static_cast<uint32_t>(world.random().below(24));
-    arrival.resource = subnetwork;
-    return world.add(arrival);
-  }
-  void start(Index node) {
-    std::vector<Index> trackers;
-    for (Index i = 0; i < std::min<Index>(node, 3); ++i) trackers.push_back(i);
-    world.start(node, trackers);
-    world.run_for(300 * ns_per_ms);
-  }
-  bool heals(TimeNs within_ns) {
-    return world.run_until_true([&] { return health_of(world).is_healthy(); }, within_ns,
-                                200 * ns_per_ms);
-  }
-  MemberWorld world;
-};
 
 TEST(Membership, EveryoneComesInAndHoldsTheSameGraph) {
   for (uint64_t seed = 1; seed <= 5; ++seed) {
@@ -187,6 +148,66 @@ TEST(Membership, AFormerMemberComesBackWithoutTrackers) {
   net.world.start(12, {});
   EXPECT_TRUE(net.heals(30 * ns_per_s));
   EXPECT_EQ(net.world.join(12).counters().redirects_asked, 0u);
+}
+
+// Two places 329 ms apart: the network is at one, who comes in at the other. A link partner sends
+// what it has from the moment that it agrees to the link, so the first frame is there when the
+// answer is.
+struct Far {
+  explicit Far(unsigned session_round_trips) : world(config(session_round_trips), latencies()) {
+    for (unsigned i = 0; i < 12; ++i) {
+      Arrival arrival;
+      if (i >= 3) arrival.resource = resource(1);
+      nodes.push_back(world.add(arrival));
+      world.start(nodes.back(), {nodes.begin(), nodes.begin() + std::min(i, 3u)});
+      world.run_for(2 * ns_per_s);
+    }
+    Arrival arrival;
+    arrival.place = 1;
+    arrival.resource = resource(1);
+    newcomer = world.add(arrival);
+  }
+  static MemberWorldConfig config(unsigned session_round_trips) {
+    MemberWorldConfig out;
+    out.session_round_trips = session_round_trips;
+    return out;
+  }
+  static Latencies latencies() { return Latencies::parse_matrix("0 329\n329 0\n").value(); }
+  // Round trips until there is a link inside.
+  double round_trips(const std::vector<Index>& trackers) {
+    const TimeNs from_ns = world.now_ns();
+    world.start(newcomer, trackers);
+    EXPECT_TRUE(
+        world.run_until_true([&] { return world.member(newcomer).has_link_inside(resource(1)); },
+                             20 * ns_per_s, ns_per_ms));
+    return static_cast<double>(world.now_ns() - from_ns) / (329.0 * ns_per_ms);
+  }
+  MemberWorld world;
+  std::vector<Index> nodes;
+  Index newcomer = 0;
+};
+
+TEST(Membership, TheFirstFrameTakesAFormerMemberOneRoundTripAndANewcomerThree) {
+  // The simulator looks every millisecond, and messages take no time to be made.
+  constexpr double look = 1.0 / 329;
+  Far near(0);
+  EXPECT_LE(near.round_trips({near.nodes[0], near.nodes[1], near.nodes[2]}), 3 + look)
+      << "redirection, probe, link";
+  near.world.run_for(10 * ns_per_s);
+  near.world.crash(near.newcomer);
+  near.world.run_for(30 * ns_per_s);
+  EXPECT_LE(near.round_trips({near.nodes[0]}), 1 + look) << "the link alone";
+  EXPECT_EQ(near.world.join(near.newcomer).counters().redirects_asked, 0u);
+}
+
+TEST(Membership, ASessionAddsItsRoundTripsOnceForTheTrackerAndOnceForThePeer) {
+  constexpr double look = 1.0 / 329;
+  Far far(2);  // TCP and TLS 1.3
+  EXPECT_LE(far.round_trips({far.nodes[0], far.nodes[1], far.nodes[2]}), 2 + 1 + 2 + 1 + 1 + look);
+  far.world.run_for(10 * ns_per_s);
+  far.world.crash(far.newcomer);
+  far.world.run_for(30 * ns_per_s);
+  EXPECT_LE(far.round_trips({}), 2 + 1 + look);
 }
 
 TEST(Membership, APrivateSubnetworkTakesOnlyItsGuests) {
