@@ -389,7 +389,8 @@ void Member::adopt(const PartRef& root, TimeNs now_ns) {
   for (auto& [resource, members] : members_) collect_members(resource, members);
   std::vector<EntryRef> all;
   view_.live_below({}, all);
-  for (const EntryRef& entry : all) note_silent(*entry->record, entry->standing == Standing::suspected, now_ns);
+  for (const EntryRef& entry : all)
+    note_silent(*entry->record, entry->standing == Standing::suspected, now_ns);
   on_own_entry(now_ns);
   look_soon(now_ns);
 }

@@ -284,6 +284,12 @@ void Membership::on_message(const session::Remote& from, ByteSpan message, TimeN
     ++counters_.malformed;
     hooks_.log(LogLevel::warning,
                fmt::format("message of {}: {}", from.id.hex(), decoded.error().message));
+    // A later release may send what this one does not know; what is malformed is a lie.
+    if (decoded.error().code != ErrorCode::unsupported) {
+      graph::Output named;
+      member_->on_bad_message({from.id, from.address}, now_ns, named);
+      send_all(named, now_ns);
+    }
     sessions_->close(from.id, decoded.error().message, now_ns);
     return;
   }
