@@ -75,13 +75,22 @@ void Member::give_up_replaced(TimeNs now_ns, Output& out) {
   drop_link(NodeId(link->id), now_ns, out);
 }
 
-void Member::on_refused(const Peer& from, const Refused&, TimeNs now_ns) {
-  if (std::erase_if(asked_, [&](const Asked& a) { return a.id == from.id; }) == 0) {
+void Member::on_refused(const Peer& from, const Refused& refused, TimeNs now_ns) {
+  const auto asked =
+      std::find_if(asked_.begin(), asked_.end(), [&](const Asked& a) { return a.id == from.id; });
+  if (asked == asked_.end()) {
     ++counters_.ignored;
     return;
   }
+  const auto inside = asked->inside;
+  asked_.erase(asked);
   ++counters_.refused;
-  if (refused_until_.size() < config_.remembered_max) {
+  // Who does not let this node into one subnetwork may do so into another.
+  if (refused.reason == Refusal::not_admitted && inside) {
+    if (barred_until_.size() < config_.remembered_max) {
+      barred_until_[{from.id, *inside}] = now_ns + config_.barred_for_ns;
+    }
+  } else if (refused_until_.size() < config_.remembered_max) {
     refused_until_[from.id] = now_ns + config_.refused_for_ns;
   }
   if (attempt_ && attempt_->is_asking && attempt_->asked.id == from.id) {
@@ -236,6 +245,7 @@ void Member::probe_lost(TimeNs now_ns, Output& out) {
     gone_.pop_front();
   }
   std::erase_if(refused_until_, [&](const auto& refused) { return refused.second <= now_ns; });
+  std::erase_if(barred_until_, [&](const auto& barred) { return barred.second <= now_ns; });
   std::erase_if(asked_,
                 [&](const Asked& a) { return now_ns - a.since_ns >= 2 * config_.attach_wait_ns; });
   if (gone_.empty()) return;

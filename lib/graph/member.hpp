@@ -48,6 +48,7 @@ struct MemberConfig {
   TimeNs better_interval_max_ns = 600 * ns_per_s;
   uint32_t better_by_us = 8000;            // and by a quarter: what a nearer one has to gain
   TimeNs refused_for_ns = 10 * ns_per_s;   // one that refused is left alone so long
+  TimeNs barred_for_ns = 60 * ns_per_s;    // and one that bars a private subnetwork, of that one
   TimeNs lost_interval_ns = 5 * ns_per_s;  // between attempts to reach one that was lost
   TimeNs forget_ns = 3600 * ns_per_s;      // until a dead node is forgotten
   TimeNs silent_ns = 30 * ns_per_s;        // until one that nobody can prove dead is given up
@@ -330,6 +331,7 @@ class Member {
   TimeNs lost_link_ns_ = 0;                  // the last time that a link was lost
   TimeNs better_at_ns_ = 0, better_interval_ns_ = 0;  // the next search for a nearer one
   std::map<NodeId, TimeNs> refused_until_;
+  std::map<std::pair<NodeId, wire::ResourceId>, TimeNs> barred_until_;  // of a private subnetwork
   std::vector<Accused> accused_;
   std::deque<Gone> gone_;  // dead, in order of death
   std::map<NodeId, Silent> silent_;

@@ -159,6 +159,12 @@ std::optional<Member::Need> Member::inside_need(const wire::ResourceId& resource
   }
   const size_t target = std::min<size_t>(config_.inside_target, members.size() - 1);
   if (inside < target) {
+    // Nobody to ask now: other subnetworks must not wait for this one.
+    const bool has_some = std::any_of(members.begin(), members.end(), [&](const NodeId& member) {
+      return member != id_ && !link_of(member) && !refused_until_.contains(member) &&
+             !barred_until_.contains({member, resource});
+    });
+    if (!has_some) return std::nullopt;
     Need need;
     need.kind = Need::Kind::inside;
     need.resource = resource;
@@ -224,6 +230,7 @@ bool Member::is_candidate(const Entry& entry, const Need& need) const {
       refused_until_.contains(id)) {
     return false;
   }
+  if (need.kind == Need::Kind::inside && barred_until_.contains({id, need.resource})) return false;
   if (said.links.size() >= (need.is_urgent ? config_.links_hard_max : config_.links_max)) {
     return false;
   }

@@ -14,6 +14,7 @@ namespace chaincast::node {
 namespace {
 
 constexpr TimeNs save_interval_ns = 10 * ns_per_s;
+constexpr TimeNs save_soon_ns = ns_per_s;  // after links have changed
 
 // Above what any earlier run of this node can have counted to, even if its state file is gone: a
 // record changes twice a second at most.
@@ -133,8 +134,8 @@ void Membership::start(TimeNs now_ns) {
   hooks_.log(LogLevel::info,
              fmt::format("network {}: sessions at {}", to_hex(authority_.network).substr(0, 16),
                          port::to_text(sessions_->address())));
-  send_all(out, now_ns);
   save_ns_ = now_ns + save_interval_ns;
+  send_all(out, now_ns);
 }
 
 void Membership::leave(TimeNs now_ns) {
@@ -238,7 +239,10 @@ void Membership::send_all(graph::Output& out, TimeNs now_ns) {
     last = send.message.get();
     if (!sessions_->send(send.to.id, send.to.address, encoded, now_ns)) ++counters_.not_taken;
   }
-  if (!out.changes.empty()) reconcile_ns_ = now_ns;
+  if (!out.changes.empty()) {
+    reconcile_ns_ = now_ns;
+    save_ns_ = std::min(save_ns_, now_ns + save_soon_ns);
+  }
   for (const graph::Output::LinkChange& change : out.changes) {
     const bool is_up = change.change == graph::Output::Change::up;
     hooks_.log(LogLevel::info, fmt::format("network: link with {} {}", change.peer.hex(),

@@ -103,7 +103,7 @@ Connection* TlsSessions::dial(const NodeId& id, const Endpoint& address, TimeNs 
     return nullptr;
   }
   ++counters_.dialled;
-  Dialled dialled = tls::dial(address);
+  Dialled dialled = tls::dial(address, listening_.address);
   connections_.push_back(
       std::make_unique<Connection>(*context_, std::move(dialled.fd), true, id, judge(id), now_ns));
   Connection& out = *connections_.back();

@@ -106,7 +106,7 @@ Result<Listening> listen_at(const Endpoint& endpoint) {
   return out;
 }
 
-Dialled dial(const Endpoint& endpoint) {
+Dialled dial(const Endpoint& endpoint, const Endpoint& from) {
   Dialled out{make_socket(endpoint), 0};
   if (out.fd.get() < 0) {
     out.code = errno;
@@ -114,6 +114,18 @@ Dialled dial(const Endpoint& endpoint) {
   }
   send_at_once(out.fd.get());
   SocketAddress address = socket_address(endpoint);
+  if (from.is_ipv6 == endpoint.is_ipv6 && from.address != Endpoint{}.address) {
+    Endpoint any_port = from;
+    any_port.port = 0;
+    SocketAddress own = socket_address(any_port);
+    const int on = 1;  // the port is chosen with the other end in view: there are enough
+    ::setsockopt(out.fd.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (::bind(out.fd.get(), own.get(), own.bytes) != 0) {
+      out.code = errno;
+      out.fd = Fd();
+      return out;
+    }
+  }
   if (::connect(out.fd.get(), address.get(), address.bytes) != 0 && errno != EINPROGRESS) {
     out.code = errno;
     out.fd = Fd();

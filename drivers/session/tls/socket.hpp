@@ -21,7 +21,9 @@ struct Dialled {
   Fd fd;
   int code = 0;
 };
-Dialled dial(const Endpoint& address);
+// `from`: its address is the connection's own, where the families agree and it is not 0.0.0.0 or
+// `::`; so the other end sees who this is although the host has several addresses.
+Dialled dial(const Endpoint& address, const Endpoint& from);
 // 0 once it is made, EINPROGRESS until then, or why not.
 int dial_result(int fd);
 

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Networks that form by themselves, as processes: a supernode, a host, and members that know the
+supernode's address alone. What is killed, cut off and started again, and what that costs."""
+
+import json
+
+import net
+from harness import limits, must, needs
+from lab import publish_file
+from network import Network
+
+STREAM = "news"
+OBJECT = bytes(range(256)) * 3
+
+
+def network(t, members, **options):
+    made = Network(t, members, [STREAM], **options).start()
+    made.wait_until_joined()
+    made.wait_for_one_graph()
+    return made
+
+
+def publish(t, made, name, count):
+    """Publishes a file of `count` objects' worth of bytes; what was in it."""
+    data = b"".join(name.encode() + bytes([i]) + OBJECT for i in range(count))
+    file = t.dir / name
+    file.write_bytes(data)
+    publish_file(made.nodes[0], STREAM, file)
+    return data
+
+
+def subscribe(t, nodes):
+    files = {node.name: node.dir / "received" for node in nodes}
+    for node in nodes:
+        node.subscribe(STREAM, files[node.name])
+    return files
+
+
+def wait_for(t, files, data):
+    t.until(lambda: all(file.stat().st_size >= len(data) for file in files.values()), 30,
+            "every member to have everything")
+    for name, file in files.items():
+        assert file.read_bytes() == data, f"{name} received something else"
+
+
+@limits(120)
+def test_members_that_know_a_tracker_get_the_stream(t):
+    made = network(t, 3)
+    files = subscribe(t, made.nodes[1:])
+    wait_for(t, files, publish(t, made, "first", 20))
+    for node in made.nodes:
+        shown = node.control("show", "membership")
+        assert shown["state"] == "joined" and shown["messages_malformed"] == 0, shown
+    graph = made.supernode.control("show", "graph")
+    assert graph["components"] == 1 and len(graph["nodes"]) == 5, graph
+    assert sorted(row["role"] for row in graph["nodes"]) == ["node"] * 4 + ["supernode"], graph
+    assert made.supernode.peers() == {}, "a supernode carries no stream"
+    dot = made.supernode.control("show", "graph", "dot")
+    assert dot.startswith("graph network {") and dot.count(" -- ") == graph["links"], dot
+    members = made.supernode.control("show", "members", STREAM)["members"]
+    assert sorted(row["role"] for row in members) == ["host", "member", "member", "member"]
+
+
+@limits(120)
+def test_whoever_is_killed_is_forgotten_and_comes_back(t):
+    made = network(t, 3)
+    staying = made.nodes[1:3]
+    files = subscribe(t, staying)
+    sent = publish(t, made, "before", 5)
+    wait_for(t, files, sent)
+    state = made.nodes[3].dir / "members.json"
+    t.until(lambda: state.exists() and json.loads(state.read_text())["members"], 20,
+            "the member to remember somebody")
+    # The tracker and a member at once: nobody needs the tracker any more.
+    made.supernode.kill()
+    made.nodes[3].kill()
+    made.wait_for_one_graph()
+    sent += publish(t, made, "without", 5)
+    wait_for(t, files, sent)
+    # The member comes back by those whom it remembers, since its tracker is still down.
+    made.nodes[3].start()
+    made.wait_until_joined(nodes=[made.nodes[3]])
+    assert made.nodes[3].control("show", "membership")["grants_taken"] > 0
+    made.supernode.start()
+    made.wait_for_one_graph()
+    late = subscribe(t, [made.nodes[3]])
+    more = publish(t, made, "after", 5)
+    wait_for(t, files, sent + more)
+    wait_for(t, late, more)
+
+
+@limits(120)
+def test_goodbye_is_heard_at_once(t):
+    made = network(t, 2)
+    assert made.nodes[2].stop() == 0
+    made.wait_for_one_graph(seconds=3)  # less than anyone is missed in
+    assert made.nodes[1].control("show", "suspicion")["suspects"] == []
+
+
+@limits(120)
+def test_a_killed_host_is_back_with_its_stream(t):
+    made = network(t, 2)
+    files = subscribe(t, made.nodes[1:])
+    sent = publish(t, made, "before", 5)
+    wait_for(t, files, sent)
+    made.nodes[0].kill()
+    made.wait_for_one_graph()
+    made.nodes[0].start()
+    made.wait_until_joined()
+    made.wait_for_one_graph()
+    wait_for(t, files, sent + publish(t, made, "after", 5))
+
+
+@needs("root")
+@limits(180)
+def test_two_halves_go_on_and_find_each_other(t):
+    inside = net.Namespace(t, "halves")
+    for index in range(6):
+        inside.add_address("lo", f"10.9.{index % 2}.{index + 1}/32")
+    made = network(t, 4, namespaces=lambda index: inside,
+                   address=lambda index: f"10.9.{index % 2}.{index + 1}")
+    host_half = [node for index, node in enumerate(made.all) if index % 2 == 1]
+    far_half = [node for index, node in enumerate(made.all) if index % 2 == 0]
+    near = subscribe(t, host_half[1:])
+    far = subscribe(t, far_half[1:])
+    sent = publish(t, made, "before", 5)
+    wait_for(t, {**near, **far}, sent)
+    must(inside.inside("nft", "add table inet cut; add chain inet cut in "
+                       "{ type filter hook input priority 0; }; "
+                       "add rule inet cut in ip saddr 10.9.0.0/24 ip daddr 10.9.1.0/24 drop; "
+                       "add rule inet cut in ip saddr 10.9.1.0/24 ip daddr 10.9.0.0/24 drop"))
+
+    def nodes_seen(node):
+        return node.control("show", "membership")["nodes"]
+
+    t.until(lambda: all(nodes_seen(node) == 3 for node in made.all), 90,
+            "each half to be a graph of its own")
+    during = publish(t, made, "during", 5)
+    wait_for(t, near, sent + during)
+    must(inside.inside("nft", "delete table inet cut"))
+    made.wait_for_one_graph(seconds=90)
+    after = publish(t, made, "after", 5)
+    wait_for(t, near, sent + during + after)
+    # What was missed in the other half is repaired.
+    wait_for(t, far, sent + during + after)
