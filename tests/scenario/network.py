@@ -65,11 +65,14 @@ class Network:
                 for node in self.running()]
 
     def wait_for_one_graph(self, seconds=60):
-        """Until all nodes that run, and no others, are in the graph of each, which is the same."""
+        """Until all nodes that run, and no others, are in the graph of each, which is the same and
+        in one piece: everyone has stated its links."""
         def is_one():
             shown = [node.try_control("show", "membership") or {} for node in self.running()]
-            return (len({reply.get("digest") for reply in shown}) == 1 and
-                    all(reply.get("nodes") == len(shown) for reply in shown))
+            if len({reply.get("digest") for reply in shown}) != 1 or any(
+                    reply.get("nodes") != len(shown) for reply in shown):
+                return False
+            return self.running()[0].control("show", "graph")["components"] == 1
 
         self.scenario.until(is_one, seconds, "one graph at all nodes",
                             [node.process for node in self.running()])
