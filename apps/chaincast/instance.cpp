@@ -22,7 +22,8 @@ namespace chaincast {
 namespace {
 
 constexpr TimeNs watch_interval_ns = 20 * ns_per_ms;
-constexpr unsigned port_attempts = 8;  // somebody else may take a free port first
+constexpr TimeNs silent_max_ns = 5 * ns_per_s;  // a member of what has no origin now is a member
+constexpr unsigned port_attempts = 8;           // somebody else may take a free port first
 constexpr const char* network = "chaincast streaming";
 constexpr uint32_t size_min = 1u << 20, size_limit = 16u << 20;  // of a stream's largest object
 
@@ -71,7 +72,7 @@ node::StreamConfig stream_for(const Wish& wish, const Place& place) {
   node::StreamConfig out;
   out.name = wish.resource;
   out.publish = wish.role == Role::host;
-  out.secret_file = secret_file(place);
+  if (out.publish) out.secret_file = secret_file(place);  // members are handed it
   // Of a member it is the most that it takes: what the resource has is in the origin's descriptor.
   const uint64_t wanted = out.publish ? wish.size_max : size_limit;
   out.object_bytes_max = static_cast<uint32_t>(std::clamp<uint64_t>(wanted, size_min, size_limit));
@@ -92,14 +93,29 @@ node::Config config_for(const Wish& wish, const Place& place, uint16_t udp_port)
   port.address->port = udp_port;
   out.ports.push_back(port);
   if (wish.role != Role::supernode) out.streams.push_back(stream_for(wish, place));
+  out.membership.address = place.address;  // and any port
+  out.membership.is_supernode = wish.role == Role::supernode;
+  out.membership.trackers = wish.trackers;
+  if (out.membership.trackers.size() > node::trackers_max) {
+    out.membership.trackers.resize(node::trackers_max);
+  }
   return out;
 }
 
-// Nodes find each other by what the configuration says of their peers alone, and nobody says
-// anything of a member's.
-Standing standing_of(const node::Node&, const Wish& wish) {
-  if (wish.role != Role::member) return {Standing::State::in, 0, ""};
-  return {Standing::State::refused, 0, "joining needs membership, which nodes do not have yet"};
+Standing standing_of(node::Node& node, const Wish& wish) {
+  node::Membership& membership = *node.membership();
+  Standing out;
+  out.tcp_port = membership.sessions().address().port;
+  if (membership.join().state() == join::State::refused) {
+    out.state = Standing::State::refused;
+    out.why = "the subnetwork is private, and none of its hosts lists this node";
+  }
+  if (membership.join().state() != join::State::joined) return out;
+  const auto stream = node.stream(wish.resource);
+  // What an origin publishes before a member knows of it is not for that member.
+  const bool waits = wish.role == Role::member && (!stream || stream->stream.value == 0);
+  out.state = waits ? Standing::State::silent : Standing::State::in;
+  return out;
 }
 
 // Looks at the node's standing until it is in or refused. A console, so that it is called.
@@ -112,8 +128,10 @@ class Instance::Watch final : public cli::Console {
     again_ns_ = now_ns + watch_interval_ns;
     if (is_done_) return;
     const Standing standing = standing_of(*instance_.node_, instance_.wish_);
-    is_done_ = standing.state != Standing::State::coming;
-    if (standing.state == Standing::State::in) instance_.settle(State::ready, standing.tcp_port);
+    if (standing.state != Standing::State::silent) silent_until_ns_ = now_ns + silent_max_ns;
+    const bool is_in = standing.state == Standing::State::in || now_ns >= silent_until_ns_;
+    is_done_ = is_in || standing.state == Standing::State::refused;
+    if (is_in) instance_.settle(State::ready, standing.tcp_port);
     if (standing.state == Standing::State::refused) instance_.fail(standing.why);
   }
   ops::Json describe() const override { return {{"kind", "instance"}}; }
@@ -121,6 +139,7 @@ class Instance::Watch final : public cli::Console {
  private:
   Instance& instance_;
   TimeNs again_ns_ = 0;
+  TimeNs silent_until_ns_ = 0;
   bool is_done_ = false;
 };
 
@@ -205,7 +224,9 @@ Status Instance::serve() {
   std::error_code failed;
   std::filesystem::create_directory(place_.directory, failed);
   Status made = identity::create_identity(shared_.toolbox, key_file(place_));
-  if (made) made = identity::create_secret(shared_.toolbox, secret_file(place_));
+  if (made && wish_.role == Role::host) {
+    made = identity::create_secret(shared_.toolbox, secret_file(place_));
+  }
   if (!made) return made;
   const auto workers = worker::make_registered_threads(shared_.threads);
   const node::Environment environment =

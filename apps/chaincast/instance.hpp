@@ -41,13 +41,18 @@ node::Config config_for(const Wish& wish, const Place& place, uint16_t udp_port)
 
 // Where the node is in the network by now.
 struct Standing {
-  enum class State : uint8_t { coming, in, refused };
+  enum class State : uint8_t {
+    coming,
+    silent,  // in its subnetwork, where no origin has been heard yet
+    in,
+    refused,
+  };
   State state = State::coming;
   uint16_t tcp_port = 0;  // of its management address
   std::string why;        // it was refused
 };
 // Control thread.
-Standing standing_of(const node::Node& node, const Wish& wish);
+Standing standing_of(node::Node& node, const Wish& wish);
 
 // What all instances share; outlives them.
 struct Shared {
