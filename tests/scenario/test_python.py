@@ -42,6 +42,45 @@ print(json.dumps({"super": supernode, "host": hosted, "stopped": stopped, "code"
 """
 
 
+# The whole way with the package alone: two members of one resource, one of them in a process of
+# its own, get every byte in order.
+STREAM = """
+import hashlib, json, sys, threading
+import chaincast
+
+executable, path = sys.argv[1:]
+data = open(path, "rb").read()
+objects = [data[at:at + 1316] for at in range(0, len(data), 1316)]
+
+class Reader:
+    def __init__(self):
+        self.objects, self.done = [], threading.Event()
+    def __call__(self, one):
+        self.objects.append(one)
+        if len(self.objects) == len(objects):
+            self.done.set()
+
+chaincast.init(executable)
+supernode = chaincast.host_super()
+trackers = [f"127.0.0.1:{supernode.tcp_port}"]
+hosted = chaincast.host(trackers, 1316)
+readers = [Reader(), Reader()]
+other = chaincast.Session(executable)  # the second member is another process's
+joined = [chaincast.join(trackers, hosted.resource_id, readers[0]),
+          other.join(trackers, hosted.resource_id, readers[1])]
+assert all(one.success for one in joined), joined
+for one in objects:
+    chaincast.feed_data(hosted.instance_id, one)
+assert all(one.done.wait(90) for one in readers), [len(one.objects) for one in readers]
+stopped = [other.stop(joined[1].instance_id)]
+stopped += [chaincast.stop(one.instance_id) for one in (joined[0], hosted, supernode)]
+other.close()
+chaincast.deinit()
+print(json.dumps({"super": supernode, "host": hosted, "joined": joined, "stopped": stopped,
+                  "same": [one.objects == objects for one in readers]}))
+"""
+
+
 def install(t, *options):
     """A Python with the package, and nothing else that has to be fetched."""
     place = t.dir / f"venv{len(options)}"
@@ -111,3 +150,17 @@ print(json.dumps(found))
     assert node.control("show", "config")["repair"]["enabled"] is False
     reader.wait_bytes(76800)
     assert reader.stop() == bytes(range(256)) * 300
+
+
+@needs("programs", "venv")
+@limits(seconds=300)
+def test_supernode_host_and_two_members(t):
+    python = install(t)
+    stream = t.dir / "stream.ts"
+    stream.write_bytes(transport_stream(PACKETS_PER_OBJECT * 2000 + 3))
+    seen = run(python, STREAM, PROGRAMS["chaincast"], stream, seconds=200)
+    ports = [seen["super"][2], seen["host"][2], *(one[2] for one in seen["joined"])]
+    assert all(ports) and len(set(ports)) == 4, seen
+    for one in seen["joined"]:
+        assert one[4:] == seen["host"][4:], seen  # the resource and its size
+    assert seen["stopped"] == [True] * 4 and seen["same"] == [True] * 2, seen

@@ -49,9 +49,17 @@ def feed(udp_port, objects):
 @limits(seconds=120)
 def test_every_field(t):
     rest = Rest(t)
-    supernode, host = rest.call("/host-super"), rest.call("/host", HOST)
-    for one in (supernode, host):
-        assert one["Success"] and one["InstanceID"], one
+    supernode = rest.call("/host-super")
+    trackers = [f"127.0.0.1:{supernode['TCPServerPort']}"]
+    host = rest.call("/host", {**HOST, "Trackers": trackers})
+    member = rest.call("/join", {"Trackers": trackers, "ResourceID": host["ResourceID"]})
+    started = (supernode, host, member)
+    for one in started:
+        assert one["Success"] and one["InstanceID"] and one["TCPServerPort"], one
+    for name in ("InstanceID", "TCPServerPort", "UDPServerPort"):
+        assert len({one[name] for one in started}) == 3, name
+    assert member["ResourceID"] == host["ResourceID"] and member["MaxResourceSize"] == 65507
+    assert rest.instance(member["InstanceID"])["role"] == "member"
     assert supernode["UDPServerPort"] == 0 and supernode["ResourceID"] == ""
     assert supernode["MaxResourceSize"] == 0 and supernode["InstanceID"] != host["InstanceID"]
     assert 1024 <= host["UDPServerPort"] < 65536 and host["MaxResourceSize"] == 65507
@@ -67,8 +75,8 @@ def test_every_field(t):
     assert rest.call("/stop", host["InstanceID"]) == stopped
     assert rest.call("/stop", host["InstanceID"]) == FAILED
     assert rest.call("/stop", "nobody") == FAILED
-    assert {one["instance"] for one in rest.instances()} == {supernode["InstanceID"],
-                                                             other["InstanceID"]}
+    assert {one["instance"] for one in rest.instances()} == {
+        one["InstanceID"] for one in (supernode, member, other)}
     place = Path(rest.instances()[0]["socket"]).parent.parent
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
     assert rest.process.stop(30) == 0
