@@ -3,6 +3,7 @@
 
 import http.client
 import json
+import os
 import socket
 
 from harness import PROGRAMS, must
@@ -21,7 +22,9 @@ class Rest:
         self.t, self.token = t, token
         self.address = f"127.0.0.1:{free_tcp_port()}"
         words = [PROGRAMS["chaincast"], "--rest", self.address, *options]
-        self.process = t.start(words, f"rest-{self.address.split(':')[1]}")
+        # Where what a killed process leaves behind goes with the test.
+        self.process = t.start(words, f"rest-{self.address.split(':')[1]}",
+                               {**os.environ, "TMPDIR": str(t.dir)})
         t.until(self.is_up, 60, "/ping to say 200", [self.process])
 
     def is_up(self):
