@@ -62,7 +62,7 @@ def deinit() -> None:
 
 def host_super() -> SupernodeResult:
     """Starts a supernode: (success, instance id, TCP port). Other nodes use
-    `IP:port` of it as a tracker."""
+    `IP:PORT` of it as a tracker."""
     return _session().host_super()
 
 
@@ -70,15 +70,17 @@ def host(trackers: Sequence[str], max_size: int) -> InstanceResult:
     """Starts a host, with a resource of its own:
     (success, instance id, TCP port, UDP port, resource id, max size).
 
-    trackers: `IP:PORT` of nodes of the network. max_size: of an object, in bytes, 1 to 16 MiB; of
-    these feed_data() sends up to 65,507.
+    trackers: `IP:PORT` of nodes of the network; none: it is the first of one. max_size: of an
+    object, in bytes, 1 to 16 MiB; of these feed_data() sends up to 65,507.
     """
     return _session().host(trackers, max_size)
 
 
 def join(trackers: Sequence[str], resource_id: str, callback: Callback) -> InstanceResult:
-    """Starts a member of a resource's subnetwork; the same six values as host().
+    """Starts a member of a resource's subnetwork; the same six values as host(). Success means that
+    it is in, and knows the origin's stream if there is one: what is fed from then on reaches it.
 
+    trackers: `IP:PORT` of nodes of the network, one at least.
     callback: called with the bytes of each object, in order, one at a time, on a thread of this
     member's. While it works, objects wait in the instance (12 MiB); then the oldest are given up,
     unless the stream keeps them. What it raises is logged (`logging`, "chaincast").
