@@ -32,8 +32,14 @@ TEST(Handover, CardsComeBackAndEveryCutOrAddedByteIsRefused) {
 }
 
 TEST(Handover, ACardIsBoundedAndKnowsItsFamilies) {
-  const Bytes many(1, card_endpoints_max + 1);
+  Bytes many(1, card_endpoints_max + 1);
+  for (size_t i = 0; i <= card_endpoints_max; ++i) {
+    many.insert(many.end(), {4, 0, 1, 10, 0, 0, 1});
+  }
   EXPECT_FALSE(parse_card(many).ok());
+  many[0] = card_endpoints_max;
+  many.resize(many.size() - 7);
+  EXPECT_TRUE(parse_card(many).ok());
   EXPECT_FALSE(parse_card(Bytes{1, 5, 0, 1, 1, 2, 3, 4}).ok());
   EXPECT_TRUE(parse_card(Bytes{1, 4, 0, 1, 1, 2, 3, 4}).ok());
 }
