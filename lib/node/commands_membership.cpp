@@ -39,6 +39,18 @@ const char* standing_text(graph::Standing standing) {
   return "?";
 }
 
+const char* lie_text(graph::Lie lie) {
+  switch (lie) {
+    case graph::Lie::two_records:
+      return "two records";
+    case graph::Lie::bad_message:
+      return "bad message";
+    case graph::Lie::false_suspicion:
+      return "false suspicion";
+  }
+  return "?";
+}
+
 // A stream's name where this node has it, else the id of its subnetwork.
 std::string subnetwork_name(const Membership& membership, const wire::ResourceId& resource) {
   const std::string name = membership.stream_of(resource);
@@ -276,7 +288,21 @@ Reply show_suspicion(Node& node) {
                     {"standing", standing_text(entry->standing)},
                     {"accused_by", accusers}});
   });
-  return Json{{"suspects", rows}};
+  Json liars = Json::array();
+  for (const graph::Liar& liar : node.membership()->member().liars()) {
+    liars.push_back({{"node", liar.node.hex()}, {"lie", lie_text(liar.lie)}});
+  }
+  return Json{{"suspects", rows}, {"liars", liars}};
+}
+
+Json suspicion_schema() {
+  const Json suspect = schema::object({{"node", schema::text()},
+                                       {"standing", schema::text()},
+                                       {"accused_by", schema::list(schema::text())}});
+  const Json liar =
+      schema::object({{"node", schema::text()},
+                      {"lie", schema::one_of({"two records", "bad message", "false suspicion"})}});
+  return schema::object({{"suspects", schema::list(suspect)}, {"liars", schema::list(liar)}});
 }
 
 using Handler = Reply (*)(Node&, const Arguments&);
@@ -395,9 +421,6 @@ std::vector<Operation> membership_operations(Node* node) {
                                           {"stream", schema::text()},
                                           {"hosts", schema::count()},
                                           {"members", schema::count()}});
-  const Json suspect = schema::object({{"node", schema::text()},
-                                       {"standing", schema::text()},
-                                       {"accused_by", schema::list(schema::text())}});
   std::vector<Operation> operations = {
       {"show membership",
        "membership",
@@ -446,9 +469,9 @@ std::vector<Operation> membership_operations(Node* node) {
        "membership",
        {},
        Access::read,
-       "Nodes that are accused of not answering",
+       "Nodes that are accused of not answering, and those that were caught lying",
        in_network(node, show_suspicion),
-       schema::rows("suspects", suspect)},
+       suspicion_schema()},
   };
   for (Operation& change : change_operations(node)) operations.push_back(std::move(change));
   return operations;

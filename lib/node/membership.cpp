@@ -255,6 +255,7 @@ void Membership::send_all(graph::Output& out, TimeNs now_ns) {
 void Membership::follow_state() {
   if (join_->state() == logged_) return;
   logged_ = join_->state();
+  if (logged_ == join::State::joined) told_.clear();
   hooks_.log(logged_ == join::State::refused ? LogLevel::warning : LogLevel::info,
              fmt::format("network: {}", to_text(logged_)));
 }
@@ -276,8 +277,15 @@ void Membership::on_closed(const session::Remote& remote, const std::string& why
   send_all(out, now_ns);
 }
 
+// Without a tracker an operator waits in vain, so each of its reasons is said once.
 void Membership::on_failed(const Endpoint& address, const std::string& why, TimeNs) {
-  hooks_.log(LogLevel::debug, fmt::format("no session with {}: {}", port::to_text(address), why));
+  const bool is_tracker = std::find(config_.trackers.begin(), config_.trackers.end(), address) !=
+                          config_.trackers.end();
+  const bool is_waited_for = is_tracker && join_ && join_->state() == join::State::redirecting;
+  const std::string text = fmt::format("no session with {}{}: {}", is_tracker ? "tracker " : "",
+                                       port::to_text(address), why);
+  const bool is_new = is_waited_for && told_.size() < 2 * trackers_max && told_.insert(text).second;
+  hooks_.log(is_new ? LogLevel::warning : LogLevel::debug, text);
 }
 
 void Membership::on_message(const session::Remote& from, ByteSpan message, TimeNs now_ns) {

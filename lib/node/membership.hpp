@@ -144,6 +144,7 @@ class Membership final : public session::Listener {
   std::map<NodeId, DataLink> data_links_;
   bool has_left_ = false;
   join::State logged_ = join::State::idle;
+  std::set<std::string> told_;  // why trackers failed, until this node is in
   TimeNs started_ns_ = 0, reconcile_ns_ = 0, save_ns_ = time_never;
   MembershipCounters counters_;
 };

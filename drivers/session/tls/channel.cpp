@@ -71,6 +71,10 @@ Channel::Io Channel::explain() {
     return fail("the other end is gone without a goodbye", false);
   }
   const std::string words = text ? text : "unknown";
+  if (reason == SSL_R_SSLV3_ALERT_BAD_CERTIFICATE) {
+    return fail("the other end refused it: it does not admit this node's key, or expects another",
+                false);
+  }
   if (reason >= SSL_AD_REASON_OFFSET) return fail("the other end refused it: " + words, false);
   return fail("not a handshake of this protocol: " + words, true);
 }
