@@ -192,11 +192,12 @@ class Lab:
     """N nodes on loopback `udp` ports, linked as a ring lattice (or as `edges` says)."""
 
     def __init__(self, scenario, count, streams, edges=None, link=None, node=None, port=None,
-                 stream=None, peer=None, rules=None, namespace=None):
+                 stream=None, peer=None, rules=None, namespace=None, membership=False):
         """streams: {name: index of its origin, or None}. link: the `link` table of every port.
         node, port: functions of the index, stream: one of the name, that return more keys for
         these tables. peer: more keys of every `peer` table. rules: {(a, b): rule of tamper.Wire}
-        for edges with a wire that tampers. namespace: a net.Namespace that all nodes run in."""
+        for edges with a wire that tampers. namespace: a net.Namespace that all nodes run in.
+        membership: each node is the first of a network of its own, beside its links."""
         self.scenario = scenario
         self.streams = streams
         self.edges = ring_lattice(count) if edges is None else edges
@@ -205,6 +206,7 @@ class Lab:
         self.extra_port = port or (lambda index: {})
         self.extra_stream = stream or (lambda name: {})
         self.extra_peer = peer or {}
+        self.membership = {"membership": {"address": "127.0.0.1:0"}} if membership else {}
         # One block for nodes and wires: nothing is bound yet that would keep two of them apart.
         base = free_port_block((count + 2 * len(rules or {})) * PORTS_PER_NODE)
         self.free_bases = iter(range(base, HIGHEST_PORT, PORTS_PER_NODE))
@@ -247,7 +249,7 @@ class Lab:
                     "publish": origin == index, **self.extra_stream(name)}
                    for name, origin in self.streams.items()]
         self.nodes[index].configure({"node": self.extra_node(index), "port": [port],
-                                     "peer": peers, "stream": streams})
+                                     "peer": peers, "stream": streams, **self.membership})
 
     def start(self):
         for node in self.nodes:

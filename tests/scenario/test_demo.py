@@ -26,7 +26,7 @@ def test_five_nodes_receive_routes_and_a_file(t):
     code, result = demo("--routes", data_file(ROUTES), "--payload",
                         data_file("payload/intel.car-detection.mp4"), "--keep", t.dir / "kept")
     assert (code, result["ok"]) == (0, True), result
-    assert [node["name"] for node in result["nodes"]] == ["n1", "n2", "n3", "n4"]
+    assert [node["name"] for node in result["nodes"]] == [f"member{i}" for i in range(1, 5)]
     for node in result["nodes"]:
         assert node["prefix_changes"] == PREFIX_CHANGES, node
         assert node["sha256"] == result["published"]["sha256"], node
@@ -34,7 +34,7 @@ def test_five_nodes_receive_routes_and_a_file(t):
         assert node["delivered_objects"] == result["published"]["objects"], node
         assert 0 < node["latency_p50_ns"] <= node["latency_p99_ns"], node
     payload = Path(data_file("payload/intel.car-detection.mp4")).read_bytes()
-    kept = (t.dir / "kept/n4/received-file").read_bytes()
+    kept = (t.dir / "kept/member4/received-file").read_bytes()
     assert hashlib.sha256(kept).digest() == hashlib.sha256(payload).digest()
 
 

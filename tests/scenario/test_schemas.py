@@ -52,7 +52,7 @@ def test_every_show_declares_a_schema(t):
 @needs("programs", "jsonschema")
 def test_every_show_matches_its_schema(t):
     declared = schemas()
-    lab = Lab(t, 2, {"s": 0, "nobodys": None}).start()
+    lab = Lab(t, 2, {"s": 0, "nobodys": None}, membership=True).start()
     lab.wait_for_links()
     publish_file(lab.nodes[0], "s", content(t, "f", 100_000))
     lab.nodes[0].control("commit", "confirm", "600")
@@ -63,7 +63,8 @@ def test_every_show_matches_its_schema(t):
             if words[0] != "show":
                 continue
             path = max((path for path in declared if usage.startswith(path)), key=len)
-            call = [peer if word == "n1" else word for word in call_of(usage)]
+            named = {"n1": peer, "NODE": node.control("show", "status")["node"]}
+            call = [named.get(word, word) for word in call_of(usage)]
             reply = node.control(*call)
             assert not (wrong := problems(declared[path], reply)), f"{call}: {wrong}"
             # A field that nobody declared is noticed.
