@@ -2,7 +2,6 @@
 #include "instance.hpp"
 
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "console/unix/server.hpp"
 #include "factory/factory.hpp"
 #include "identity/identity.hpp"
+#include "port/udp/socket.hpp"
 #include "rest/streaming.hpp"
 #include "worker/threads.hpp"
 
@@ -41,28 +41,17 @@ std::string name_of(const Place& place) {
 
 // A free UDP port of an address, as the system picks it.
 Result<uint16_t> free_udp_port(const Endpoint& address) {
-  sockaddr_storage storage{};
-  socklen_t bytes = sizeof(sockaddr_in);
-  if (address.is_ipv6) {
-    sockaddr_in6 in{};
-    in.sin6_family = AF_INET6;
-    std::memcpy(&in.sin6_addr, address.address.data(), sizeof in.sin6_addr);
-    std::memcpy(&storage, &in, bytes = sizeof in);
-  } else {
-    sockaddr_in in{};
-    in.sin_family = AF_INET;
-    std::memcpy(&in.sin_addr, address.address.data(), sizeof in.sin_addr);
-    std::memcpy(&storage, &in, sizeof in);
-  }
-  const int fd = ::socket(storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  auto* const any = reinterpret_cast<sockaddr*>(&storage);
+  const int fd = ::socket(address.is_ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  Endpoint any_port = address;
+  any_port.port = 0;
+  sockaddr_storage own{};
+  socklen_t bytes = port::udp::to_sockaddr(any_port, own);
+  auto* const raw = reinterpret_cast<sockaddr*>(&own);
   const bool is_bound =
-      fd >= 0 && ::bind(fd, any, bytes) == 0 && ::getsockname(fd, any, &bytes) == 0;
+      fd >= 0 && ::bind(fd, raw, bytes) == 0 && ::getsockname(fd, raw, &bytes) == 0;
   const std::string why = std::strerror(errno);
   if (fd >= 0) ::close(fd);
-  sockaddr_in in{};  // the port stands at the same place in both families
-  std::memcpy(&in, &storage, sizeof in);
-  if (is_bound) return ntohs(in.sin_port);
+  if (is_bound) return port::udp::from_sockaddr(own).port;
   return error(ErrorCode::io, fmt::format("--rest-address {}: no UDP port there: {}; choose an "
                                           "address of this host",
                                           port::address_text(address), why));

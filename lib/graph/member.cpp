@@ -243,11 +243,7 @@ void Member::after_change(const News& fact, TimeNs now_ns) {
 void Member::look_at_members(const NodeId& subject, const Record& record, bool is_live,
                              TimeNs now_ns) {
   for (auto& [resource, members] : members_) {
-    const auto& resources = record.said.resources;
-    const bool is_in = is_live && std::any_of(resources.begin(), resources.end(),
-                                              [&resource = resource](const auto& s) {
-                                                return s.resource == resource;
-                                              });
+    const bool is_in = is_live && wire::subscription_of(record.said, resource) != nullptr;
     const bool has_changed = is_in ? members.insert(subject).second : members.erase(subject) > 0;
     // Sooner than else, but a search for better links that found none is not begun anew. In a large
     // subnetwork members come and go all the time.
@@ -386,32 +382,26 @@ void Member::adopt(const PartRef& root, TimeNs now_ns) {
   view_.merge(root, conflicts);
   seen_.clear();  // a vote may have preferred what was overtaken before
   changed_ns_ = now_ns;
-  for (auto& [resource, members] : members_) collect_members(resource, members);
   std::vector<EntryRef> all;
   view_.live_below({}, all);
-  for (const EntryRef& entry : all)
+  for (auto& [resource, members] : members_) collect_members(all, resource, members);
+  for (const EntryRef& entry : all) {
     note_silent(*entry->record, entry->standing == Standing::suspected, now_ns);
+  }
   on_own_entry(now_ns);
   look_soon(now_ns);
 }
 
-void Member::collect_members(const wire::ResourceId& resource, std::set<NodeId>& members) const {
-  std::vector<EntryRef> all;
-  view_.live_below({}, all);
+void Member::collect_members(const std::vector<EntryRef>& all, const wire::ResourceId& resource,
+                             std::set<NodeId>& members) {
   for (const EntryRef& entry : all) {
-    const auto& theirs = entry->record->said.resources;
-    if (std::any_of(theirs.begin(), theirs.end(),
-                    [&](const wire::Subscription& s) { return s.resource == resource; })) {
-      members.insert(entry->id());
-    }
+    if (wire::subscription_of(entry->record->said, resource)) members.insert(entry->id());
   }
 }
 
 void Member::set_degree(unsigned links, TimeNs now_ns) {
   CC_ASSERT(links >= 2 && links <= wire::node_links_max / 2);
-  config_.links_target = links;
-  config_.links_max = links + links / 2;
-  config_.links_hard_max = std::max(config_.links_hard_max, config_.links_max);
+  config_.set_degree(links);
   look_soon(now_ns);
 }
 
@@ -419,10 +409,12 @@ void Member::set_resources(std::vector<wire::Subscription> resources,
                            std::map<wire::ResourceId, std::set<NodeId>> guests, TimeNs now_ns) {
   self_.resources = std::move(resources);
   self_.guests = std::move(guests);
+  std::vector<EntryRef> all;
+  view_.live_below({}, all);
   std::map<wire::ResourceId, std::set<NodeId>> members;
   for (const wire::Subscription& s : self_.resources) {
     members[s.resource].insert(id_);
-    collect_members(s.resource, members[s.resource]);
+    collect_members(all, s.resource, members[s.resource]);
   }
   members_ = std::move(members);
   for (Link& link : links_) {

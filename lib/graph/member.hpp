@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -61,6 +62,13 @@ struct MemberConfig {
   // (nearer links, looks at the whole graph) is done as many times less often, and news is gathered
   // for longer, by the root of that.
   size_t paced_nodes = 1000;
+
+  // Links asked for; half as many more are accepted.
+  void set_degree(unsigned links) {
+    links_target = links;
+    links_max = links + links / 2;
+    links_hard_max = std::max(links_hard_max, links_max);
+  }
 };
 
 // Who this node is. `guests`: whom it admits to its private subnetworks.
@@ -244,7 +252,8 @@ class Member {
   void after_change(const News& fact, TimeNs now_ns);
   void look_at_members(const NodeId& subject, const Record& record, bool is_live, TimeNs now_ns);
   void on_own_entry(TimeNs now_ns);
-  void collect_members(const wire::ResourceId& resource, std::set<NodeId>& members) const;
+  static void collect_members(const std::vector<EntryRef>& all, const wire::ResourceId& resource,
+                              std::set<NodeId>& members);
   void publish(TimeNs now_ns);
   bool is_current(const News& fact) const;
   void flush_news(TimeNs now_ns, Output& out);

@@ -14,12 +14,6 @@ Contact contact_of(const Entry& entry) {
   return {entry.id(), said.addresses.front(), static_cast<uint16_t>(said.links.size())};
 }
 
-bool subscribes(const Entry& entry, const wire::ResourceId& resource) {
-  const auto& all = entry.record->said.resources;
-  return std::any_of(all.begin(), all.end(),
-                     [&](const wire::Subscription& s) { return s.resource == resource; });
-}
-
 template <typename T>
 void shuffle(std::vector<T>& list, Random& random) {
   for (size_t i = list.size(); i > 1; --i) std::swap(list[i - 1], list[random.below(i)]);
@@ -63,10 +57,8 @@ bool Member::has_link_inside(const wire::ResourceId& resource) const {
     if (link.inside == resource) return true;
     const Entry* entry = view_.find(link.id);
     if (!entry) return false;
-    const auto& theirs = entry->record->said.resources;
-    return std::any_of(theirs.begin(), theirs.end(), [&](const wire::Subscription& s) {
-      return s.resource == resource && !s.is_private;
-    });
+    const wire::Subscription* theirs = wire::subscription_of(entry->record->said, resource);
+    return theirs != nullptr && !theirs->is_private;
   });
 }
 
@@ -423,7 +415,8 @@ Redirect Member::redirect(const RedirectRequest& request) {
       std::vector<EntryRef> all;
       view_.live_below({}, all);
       for (EntryRef& entry : all) {
-        if (subscribes(*entry, request.resource)) inside.push_back(std::move(entry));
+        if (wire::subscription_of(entry->record->said, request.resource))
+          inside.push_back(std::move(entry));
       }
     }
   }

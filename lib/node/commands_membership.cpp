@@ -227,11 +227,8 @@ Reply members_of(Node& node, const std::string& stream) {
   const wire::ResourceId resource = membership.id_of(stream);
   Json rows = Json::array();
   membership.member().view().for_each([&](const graph::EntryRef& entry) {
-    const auto& theirs = entry->record->said.resources;
-    const auto found = std::find_if(theirs.begin(), theirs.end(), [&](const wire::Subscription& s) {
-      return s.resource == resource;
-    });
-    if (!entry->is_live || found == theirs.end()) return;
+    const wire::Subscription* found = wire::subscription_of(entry->record->said, resource);
+    if (!entry->is_live || found == nullptr) return;
     const auto link = membership.data_links().find(entry->id());
     const bool is_linked = link != membership.data_links().end() && link->second.is_open;
     rows.push_back({{"node", entry->id().hex()},
@@ -322,13 +319,17 @@ auto in_network(Node* node, Plain handler) {
   };
 }
 
-Reply join(Node& node, const Arguments& arguments) {
-  StreamConfig stream;
-  stream.name = arguments.text("stream");
+Reply come_in(Node& node, StreamConfig stream, const char* what) {
   auto config = admit(std::move(stream), node.config());
   if (!config) return config.error();
   if (Status added = node.add_stream(*config); !added) return added.error();
-  return Json{{"joined", config->name}};
+  return Json{{what, config->name}};
+}
+
+Reply join(Node& node, const Arguments& arguments) {
+  StreamConfig stream;
+  stream.name = arguments.text("stream");
+  return come_in(node, std::move(stream), "joined");
 }
 
 Reply host(Node& node, const Arguments& arguments) {
@@ -336,10 +337,7 @@ Reply host(Node& node, const Arguments& arguments) {
   stream.name = arguments.text("stream");
   stream.secret_file = arguments.text("secret");
   stream.publish = true;
-  auto config = admit(std::move(stream), node.config());
-  if (!config) return config.error();
-  if (Status added = node.add_stream(*config); !added) return added.error();
-  return Json{{"hosting", config->name}};
+  return come_in(node, std::move(stream), "hosting");
 }
 
 Reply leave(Node& node, const Arguments& arguments) {

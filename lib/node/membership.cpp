@@ -32,11 +32,8 @@ uint64_t random_number(const crypto::Toolbox& toolbox) {
 
 graph::MemberConfig member_config(const MembershipConfig& config) {
   graph::MemberConfig out;
-  if (config.genesis) out.links_target = config.genesis->links;
-  if (config.degree != 0) out.links_target = config.degree;
-  const unsigned wanted = out.links_target;
-  out.links_max = wanted + wanted / 2;
-  out.links_hard_max = std::max(out.links_hard_max, out.links_max);
+  if (config.genesis) out.set_degree(config.genesis->links);
+  if (config.degree != 0) out.set_degree(config.degree);
   return out;
 }
 

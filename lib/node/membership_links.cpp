@@ -18,10 +18,8 @@ constexpr const char* link_label = "link";
 
 bool Membership::is_in(const NodeId& node, const wire::ResourceId& resource) const {
   const graph::Entry* entry = member_->view().find(node);
-  if (entry == nullptr || !entry->is_live) return false;
-  const auto& theirs = entry->record->said.resources;
-  return std::any_of(theirs.begin(), theirs.end(),
-                     [&](const wire::Subscription& s) { return s.resource == resource; });
+  return entry != nullptr && entry->is_live &&
+         wire::subscription_of(entry->record->said, resource) != nullptr;
 }
 
 bool Membership::shares_stream(const NodeId& node) const {

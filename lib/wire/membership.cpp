@@ -126,6 +126,12 @@ bool take_endpoint(ByteReader& in, Endpoint& endpoint) {
   return in.ok();
 }
 
+const Subscription* subscription_of(const NodeRecord& record, const ResourceId& resource) {
+  const auto found = std::find_if(record.resources.begin(), record.resources.end(),
+                                  [&](const Subscription& s) { return s.resource == resource; });
+  return found == record.resources.end() ? nullptr : &*found;
+}
+
 Bytes signed_bytes(const NodeRecord& record, ByteSpan network) {
   return under_label(label_node, network, body_of(record));
 }

@@ -76,6 +76,9 @@ struct Suspicion {
   bool operator==(const Suspicion&) const = default;
 };
 
+// The record's part in a subnetwork; null where it has none. Valid as long as the record.
+const Subscription* subscription_of(const NodeRecord& record, const ResourceId& resource);
+
 // What a signature covers: label, 0, network id, body.
 Bytes signed_bytes(const NodeRecord& record, ByteSpan network);
 Bytes signed_bytes(const Suspicion& suspicion, ByteSpan network);

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // An application's bytes from one node's feed to another's: two whole nodes, each with its own
 // control thread, and two UDP sockets that follow docs/rest.md.
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
 #include <filesystem>
 #include <thread>
 
@@ -18,43 +14,13 @@
 #include "identity/identity.hpp"
 #include "node/node.hpp"
 #include "support/eal.hpp"
+#include "support/feed_socket.hpp"
 #include "support/random.hpp"
 
 namespace chaincast::node {
 namespace {
 
 namespace fs = std::filesystem;
-
-// A connected UDP socket; what does not come within a minute fails the test.
-class Application {
- public:
-  explicit Application(uint16_t port) : fd_(::socket(AF_INET, SOCK_DGRAM, 0)) {
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(::connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
-    const timeval minute{60, 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &minute, sizeof minute);
-  }
-  ~Application() { ::close(fd_); }
-  Application(const Application&) = delete;
-  Application& operator=(const Application&) = delete;
-
-  void send(ByteSpan datagram) {
-    EXPECT_EQ(::send(fd_, datagram.data(), datagram.size(), 0),
-              static_cast<ssize_t>(datagram.size()));
-  }
-  std::optional<Bytes> receive() {
-    std::array<uint8_t, 65536> buffer;
-    const ssize_t got = ::recv(fd_, buffer.data(), buffer.size(), 0);
-    if (got < 0) return std::nullopt;
-    return Bytes(buffer.begin(), buffer.begin() + got);
-  }
-
- private:
-  const int fd_;
-};
 
 // One of two nodes that are linked, with a feed and a thread that runs it.
 class FedNode {
@@ -137,7 +103,7 @@ class Feeds : public testing::Test {
 // Sends an object once the answers say that what is on its way is little.
 class Feeder {
  public:
-  explicit Feeder(uint16_t port) : application_(port) {}
+  explicit Feeder(uint16_t port) : application_(port, 60) {}
   bool put(ByteSpan object) {
     while (sent_ - taken_ >= 4) {
       const auto datagram = application_.receive();
@@ -151,7 +117,7 @@ class Feeder {
   }
 
  private:
-  Application application_;
+  test::FeedSocket application_;
   uint64_t sent_ = 0, taken_ = 0;
 };
 
@@ -166,7 +132,7 @@ TEST_F(Feeds, EveryByteArrivesInOrder) {
     Feeder feeder(host.feed().udp_port());
     for (const Bytes& object : objects) ASSERT_TRUE(feeder.put(object));
   });
-  Application reader(member.feed().udp_port());
+  test::FeedSocket reader(member.feed().udp_port(), 60);
   std::vector<Bytes> got;
   for (uint32_t number = 1; got.size() < objects.size(); ++number) {
     reader.send(feed::encode(feed::Request{1, number, 150'000, got.size(), 1000}));

@@ -1,47 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "console/feed/feed.hpp"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <array>
 
 #include "feed/rig.hpp"
+#include "support/feed_socket.hpp"
 
 namespace chaincast::console {
 namespace {
-
-// An application's socket, connected to a feed.
-class Application {
- public:
-  explicit Application(uint16_t port) : fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0)) {
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(::connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
-  }
-  ~Application() { ::close(fd_); }
-  Application(const Application&) = delete;
-  Application& operator=(const Application&) = delete;
-
-  void send(ByteSpan datagram) {
-    EXPECT_EQ(::send(fd_, datagram.data(), datagram.size(), 0),
-              static_cast<ssize_t>(datagram.size()));
-  }
-  std::optional<Bytes> receive() {
-    std::array<uint8_t, 65536> buffer;
-    const ssize_t got = ::recv(fd_, buffer.data(), buffer.size(), 0);
-    if (got < 0) return std::nullopt;
-    return Bytes(buffer.begin(), buffer.begin() + got);
-  }
-
- private:
-  const int fd_;
-};
 
 class FeedDriver : public testing::Test {
  protected:
@@ -49,7 +15,7 @@ class FeedDriver : public testing::Test {
     auto opened = Feed::open({"s", is_host, 65'507}, node_);
     ASSERT_TRUE(opened.ok()) << opened.error().message;
     feed_ = std::move(opened).value();
-    application_ = std::make_unique<Application>(feed_->udp_port());
+    application_ = std::make_unique<test::FeedSocket>(feed_->udp_port(), 0);
   }
   void turn() {
     std::vector<pollfd> fds;
@@ -61,7 +27,7 @@ class FeedDriver : public testing::Test {
 
   feed::test::FakeNode node_;
   std::unique_ptr<Feed> feed_;
-  std::unique_ptr<Application> application_;
+  std::unique_ptr<test::FeedSocket> application_;
   TimeNs now_ns_ = ns_per_s;
 };
 
