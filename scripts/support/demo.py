@@ -50,10 +50,12 @@ def parse(arguments):
                         help="the file to publish (default: a built-in mebibyte)")
     parser.add_argument("--keep", type=Path, metavar="DIR",
                         help="leave what each node received, configurations and logs there")
+    parser.add_argument("--configured", action="store_true",
+                        help="no supernode: nodes with configured links, of degree at least "
+                             "min(3, N-1), differing by at most one")
     parser.add_argument("--break", dest="damage", choices=("flip", "drop"),
                         help="alter or lose datagrams to the last node, with repair off: the "
-                             "comparison has to fail (configured links, which can be tampered "
-                             "with, instead of a supernode)")
+                             "comparison has to fail (implies --configured)")
     # The default is longer than a live stream waits for a gap: nothing more will come.
     parser.add_argument("--patience", type=float, default=8, metavar="S",
                         help="give up when nothing has come for so many seconds (default 8)")
@@ -93,23 +95,23 @@ class Demo:
         self.scenario = scenario
         self.published = scenario.dir / "published"
         self.published.mkdir()
-        self.lab = self.damaged_lab() if options.damage else Network(
+        self.lab = self.configured_lab() if options.configured or options.damage else Network(
             scenario, options.nodes - 1, [*STREAMS, PROBES], stream=keys_of)
         self.origin = self.lab.nodes[ORIGIN]
         self.receivers = self.lab.nodes[1:]
         self.subscribers = []
 
-    def damaged_lab(self):
+    def configured_lab(self):
         last = self.options.nodes - 1
-        damage = {"flip": tamper.flip, "drop": tamper.drop}[self.options.damage]
+        damage = {"flip": tamper.flip, "drop": tamper.drop}.get(self.options.damage)
         rules = {edge: damage(DAMAGE, seed) for seed, edge in enumerate(ring_lattice(last + 1))
-                 if last in edge}
+                 if last in edge} if damage else {}
         return Lab(self.scenario, self.options.nodes, {name: ORIGIN for name in (*STREAMS, PROBES)},
                    rules=rules, stream=keys_of)
 
     def start(self):
         lab = self.lab
-        if not self.options.damage:
+        if isinstance(lab, Network):
             progress(f"starting a supernode, a host and {len(lab.nodes) - 1} members")
             lab.start().wait_until_joined()
             lab.wait_for_one_graph()
@@ -118,9 +120,10 @@ class Demo:
             return
         progress(f"starting {len(lab.nodes)} nodes with {len(lab.edges)} links")
         lab.start().wait_for_links()
-        for node in lab.nodes:
-            node.control("set", "repair", "off")
-        progress(f"{lab.nodes[-1].name} gets damaged datagrams, and repair is off")
+        if self.options.damage:
+            for node in lab.nodes:
+                node.control("set", "repair", "off")
+            progress(f"{lab.nodes[-1].name} gets damaged datagrams, and repair is off")
 
     def run(self):
         """The result, as --json prints it."""

@@ -53,6 +53,14 @@ def test_ten_nodes(t):
 
 
 @needs("programs")
+@limits(seconds=120, alone=True)
+def test_ten_nodes_with_configured_links(t):
+    code, result = demo("--nodes", "10", "--configured", seconds=110)
+    assert (code, result["ok"], len(result["nodes"])) == (0, True, 9), result
+    assert [node["name"] for node in result["nodes"]][:2] == ["n1", "n2"], result
+
+
+@needs("programs")
 @limits(seconds=90, alone=True)
 def test_flipped_bits_are_noticed(t):
     code, result = demo("--nodes", "3", "--break", "flip")
