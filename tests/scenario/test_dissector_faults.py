@@ -210,3 +210,124 @@ def test_examples_of_datagrams_are_whole(t):
     assert rows[0].numbers("frame.seq") == [7, 8]
     assert rows[1].numbers("hello.link_id") == [0x0a1b2000, 0x0a1b2001]
     assert rows[2].numbers("control.counter") == [0x100000005]
+
+
+# ---- what frames hold (3.4, 4) ------------------------------------------------------------------
+
+ROUTES, STATEMENT, UNKNOWN = 1, 2, 3
+WHOLE, FIRST, MIDDLE, LAST, PACKED = 0xc0, 0x80, 0, 0x40, 0xe0
+PREFIX = bytes([1, 0, 0, 3, 4, 8, 10])  # the field: 10.0.0.0/8
+
+
+def frame(stream, seq, kind, payload):
+    """In clear, of suite 1 and under no key that anybody has."""
+    return struct.pack(">HBBIQQ", len(payload), kind, 1, 0, stream, seq) + bytes(32) + payload
+
+
+def datagram_of(*frames):
+    return bytes([1, 0, len(frames), 1]) + bytes(12) + b"".join(frames)
+
+
+def announce(fields):
+    return b"\1" + len(fields).to_bytes(3, "big") + fields
+
+
+def field(kind, value):
+    return bytes([kind]) + len(value).to_bytes(3, "big") + value
+
+
+def altered(data, at, value):
+    return data[:at] + value + data[at + len(value):]
+
+
+def payloads():
+    """(kind byte, payload, what the dissector must call malformed in it)."""
+    statement, update, packed = (example(name) for name in
+                                 ("statement", "route-update", "packed-payload"))
+    good = [(STATEMENT | WHOLE, statement), (STATEMENT, statement), (ROUTES | WHOLE, update),
+            (PACKED, packed), (PACKED, b"\0\0"), (UNKNOWN | PACKED, b"\0"), (WHOLE, b""),
+            (ROUTES | PACKED, len(update).to_bytes(2, "big") + update),
+            (ROUTES | WHOLE, bytes([3, 0, 0, 0])),
+            (ROUTES | WHOLE, announce(PREFIX + field(2, bytes(4)) + field(4, bytes(4)))),
+            (ROUTES | WHOLE, announce(PREFIX + field(5, bytes(12)) + field(7, b""))),
+            (ROUTES | WHOLE, announce(field(1, b"\4\0")))]
+    updates = [b"", update[:-1], field(0, b""), announce(b""), announce(field(2, bytes(4))),
+               announce(PREFIX + PREFIX), announce(field(0, b"x") + PREFIX),
+               announce(PREFIX + field(2, b"")), announce(PREFIX + field(2, bytes(5))),
+               announce(PREFIX + field(3, bytes(4))), announce(PREFIX + field(3, b"\1")),
+               announce(PREFIX + field(4, bytes(5))), announce(PREFIX + field(4, bytes(4100))),
+               announce(PREFIX + field(4, b"")), announce(PREFIX + field(5, bytes(8))),
+               announce(PREFIX + field(5, b"\1" * 9)), announce(PREFIX + field(6, b"")),
+               announce(PREFIX + field(6, bytes(65_536))), announce(field(1, b"\4")),
+               announce(field(1, b"\5\0")), announce(field(1, b"\4\x21" + bytes(5))),
+               announce(field(1, b"\4\x10\1")), announce(field(1, b"\4\x04\x08")),
+               announce(field(1, b"\4" + bytes(65_536)))]
+    statements = [b"", statement[:-1], statement + b"\0", altered(statement, 0, b"\2"),
+                  altered(statement, 1, b"\2"), altered(statement, 34, bytes(8)),
+                  altered(statement, 82, bytes(8))]
+    objects = [(PACKED, b""), (PACKED, b"\0"), (PACKED, packed + b"\0"), (0xa0, packed),
+               (0x60, packed), (0x20, packed)]
+    return ([(kind, payload, "") for kind, payload in good] +
+            [(ROUTES | WHOLE, payload, "route update") for payload in updates] +
+            [(ROUTES | PACKED, b"\0\0", "route update")] +
+            [(STATEMENT | WHOLE, payload, "statement") for payload in statements] +
+            [(kind, payload, "packed object") for kind, payload in objects])
+
+
+def in_datagrams(stream, kind, payload):
+    """Frames of 65,000 bytes at most: a longer payload is cut into two of them."""
+    if len(payload) <= 65_000:
+        return [datagram_of(frame(stream, 0, kind, payload))]
+    return [datagram_of(frame(stream, 0, kind & 0x8f, payload[:65_000])),
+            datagram_of(frame(stream, 1, kind & 0x4f, payload[65_000:]))]
+
+
+@needs("tshark")
+def test_payloads_are_malformed_where_the_document_says_so(t):
+    cases, made = [], []
+    for number, (kind, payload, wanted) in enumerate(payloads()):
+        parts = in_datagrams(number, kind, payload)
+        made += parts
+        cases += [(kind, payload[:40].hex(), "")] * (len(parts) - 1)
+        cases.append((kind, payload[:40].hex(), wanted))
+    rows = dissect(t, made)
+    wrong = [(said.text("malformed"), wanted, hex(kind), payload)
+             for said, (kind, payload, wanted) in zip(rows, cases)
+             if said.text("malformed") != wanted or said.text("fault")]
+    assert not wrong, f"malformed (dissector, document, kind byte, payload): {wrong}"
+
+
+@needs("tshark")
+def test_what_may_stand_between_two_frames_of_an_object(t):
+    update, other = example("route-update"), announce(PREFIX)
+    half = len(update) // 2
+    begin = (ROUTES | FIRST, update[:half])
+    end = (ROUTES | LAST, update[half:])
+    between = {"nothing": [], "a statement": [(STATEMENT | WHOLE, example("statement"))],
+               "an unknown kind": [(UNKNOWN | WHOLE, b"x")], "data": [(WHOLE, b"x")],
+               "packed routes": [(ROUTES | PACKED, len(other).to_bytes(2, "big") + other)]}
+    made, lengths = [], {}
+    for stream, (name, frames) in enumerate(between.items()):
+        made.append(datagram_of(*(frame(stream, seq, *one)
+                                  for seq, one in enumerate([begin, *frames, end]))))
+        whole = name in ("nothing", "a statement", "an unknown kind")
+        lengths[name] = [len(update)] if whole else []
+    rows = dissect(t, made, "object.bytes")
+    assert {name: row.numbers("object.bytes") for name, row in zip(between, rows)} == lengths
+
+
+@needs("tshark")
+def test_a_late_frame_completes_its_object_and_no_other(t):
+    part = example("route-update")
+    half = len(part) // 2
+    statement = (STATEMENT | WHOLE, example("statement"))
+    whole = (ROUTES | WHOLE, announce(PREFIX))
+    orders = {"a statement inside": ([(ROUTES | FIRST, part[:half]), statement,
+                                      (ROUTES | LAST, part[half:])], [len(part)]),
+              "a statement between two": ([whole, statement, whole], [len(whole[1])] * 2)}
+    made = []
+    for stream, (frames, _) in enumerate(orders.values()):
+        made.append(datagram_of(*(frame(stream, seq, *frames[seq]) for seq in (0, 2, 1))))
+    rows = dissect(t, made, "object.bytes")
+    for (name, (_, lengths)), row in zip(orders.items(), rows):
+        assert row.numbers("object.bytes") == lengths, (name, row.numbers("object.bytes"))

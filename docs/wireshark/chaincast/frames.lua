@@ -19,7 +19,7 @@ local function settle_frame(header, payload, receiver)
                   is_last = band(bits_of, 0x40) ~= 0, is_packed = band(bits_of, 0x20) ~= 0 }
   frame.repeated = cc.seen_before(receiver .. frame.stream .. frame.seq .. frame.tag)
   streams.open_frame(frame)
-  if frame.clear and not frame.is_packed then frame.route = objects.complete_route(frame) end
+  if frame.clear then frame.route = objects.complete_route(frame) end
   frame.header, frame.payload = nil, nil  -- the capture has them
   return frame
 end
@@ -40,9 +40,9 @@ local function show_frame(frame, header, payload, tree)
   cc.status(tree, "frame.tag_status", frame.tag_status)
   cc.generated(tree, "frame.repeated", frame.repeated)
   if payload then tree:add(f["frame.payload"], payload) end
-  if not payload or not frame.clear then return end
+  if not frame.clear then return end
   local clear = payload
-  if streams.IS_ENCRYPTED[frame.suite] then
+  if payload and streams.IS_ENCRYPTED[frame.suite] then
     clear = ByteArray.new(frame.clear, true):tvb("Decrypted payload")()
   end
   objects.dissect_payload(frame, clear, tree)

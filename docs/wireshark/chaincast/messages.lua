@@ -5,6 +5,8 @@ local cc, streams, links = ...
 if not cc then return end  -- Wireshark loads each file of a plugin directory by itself, too
 local crypto = cc.crypto
 
+local MTU_PROBE, PLAIN_BYTES_MAX = 10, 1200
+
 local messages = {}
 
 -- Each takes a reader of the body and returns false where it is malformed.
@@ -80,6 +82,7 @@ local function dissect_message(plain, pinfo, tree)
   local read = cc.reader(branch, range)
   local kind = read.next("message.type", 1):uint()
   pinfo.cols.info = cc.f.names.messages[kind] or "message of an unknown type"
+  if #plain > PLAIN_BYTES_MAX and kind ~= MTU_PROBE then return cc.malformed(branch, "message") end
   if not bodies[kind] then
     if read.left() > 0 then read.next("message.unknown", read.left()) end
   elseif not bodies[kind](read, branch) then

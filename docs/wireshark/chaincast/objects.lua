@@ -4,7 +4,7 @@
 local cc, streams = ...
 if not cc then return end  -- Wireshark loads each file of a plugin directory by itself, too
 local f = cc.f
-local KIND_ROUTE, KIND_STATEMENT = 1, 2
+local KIND_DATA, KIND_ROUTE, KIND_STATEMENT = 0, 1, 2
 
 local objects = {}
 
@@ -103,18 +103,20 @@ end
 local function dissect_record(value, tree)
   local last, has_prefixes = 0, false
   local is_good = each_entry(value, tree, "route.field", function(kind, content, branch)
-    if kind <= last or not content then return false end
+    if kind <= last then return false end
     last, has_prefixes = kind, has_prefixes or kind == 1
     if not route_fields[kind] then
-      branch:add(f["route.unknown"], content)
+      if content then branch:add(f["route.unknown"], content) end
       return true
     end
-    return route_fields[kind](cc.reader(branch, content), branch)
+    return content ~= nil and route_fields[kind](cc.reader(branch, content), branch)
   end)
   return is_good and has_prefixes
 end
 
+-- `range` is nil where there is nothing.
 local function dissect_routes(range, tree)
+  if not range then return cc.malformed(tree, "route update") end
   local branch = tree:add(cc.proto, range, "Route update")
   local is_good = each_entry(range, branch, "route.record", function(kind, value, record)
     if kind == 0 then return false end
@@ -135,25 +137,32 @@ local function number_of(bytes)
   return value
 end
 
--- The seqs of the frames from one end of an object to the other, or nil where some are missing.
+-- The seqs of the frames from one end of an object to the other, or nil where some are missing, or
+-- `seq` stands between two objects.
 local function ends_of_object(frames, seq)
   local first, last = seq, seq
-  while frames[first] and not frames[first].is_first do first = first - 1 end
-  while frames[last] and not frames[last].is_last do last = last + 1 end
+  while frames[first] and not frames[first].is_first do
+    first = first - 1
+    if frames[first] and frames[first].is_last then return nil end
+  end
+  while frames[last] and not frames[last].is_last do
+    last = last + 1
+    if frames[last] and frames[last].is_first then return nil end
+  end
   return frames[first] and frames[last] and first, last
 end
 
--- Files a frame of a route object, and returns the whole object where this frame completes it. A
--- statement may stand between two frames of an object.
+-- Files a frame, and returns the whole route object that it completes. Statements and frames of an
+-- unknown kind may stand between two frames of an object.
 function objects.complete_route(frame)
-  if frame.kind ~= KIND_ROUTE and frame.kind ~= KIND_STATEMENT then return nil end
+  if frame.kind == KIND_DATA or (frame.kind == KIND_ROUTE and frame.is_packed) then return nil end
   local frames = cc.state.objects[frame.stream] or {}
   cc.state.objects[frame.stream] = frames
   local seq = number_of(frame.seq)
-  if frame.kind == KIND_STATEMENT then
-    frames[seq] = {}
-  else
+  if frame.kind == KIND_ROUTE then
     frames[seq] = { is_first = frame.is_first, is_last = frame.is_last, payload = frame.clear }
+  else
+    frames[seq] = {}
   end
   local first, last = ends_of_object(frames, seq)
   if not first then return nil end
@@ -162,7 +171,9 @@ function objects.complete_route(frame)
   return table.concat(parts)
 end
 
+-- False where lengths and payload disagree, or there is no object.
 local function dissect_packed(range, take)
+  if not range then return false end
   local read = cc.reader(nil, range)
   while read.left() > 0 do
     if not read.has(2) then return false end
@@ -176,8 +187,7 @@ end
 local function dissect_packed_objects(frame, range, tree)
   local is_good = dissect_packed(range, function(head, object)
     local length = tree:add(f["object.length"], head)
-    if not object then return end
-    length:add(f["object.data"], object)
+    if object then length:add(f["object.data"], object) end
     if frame.kind == KIND_ROUTE then dissect_routes(object, length) end
   end)
   if not is_good or not frame.is_first or not frame.is_last then
@@ -185,17 +195,20 @@ local function dissect_packed_objects(frame, range, tree)
   end
 end
 
--- What the payload holds, where it can be read.
+local function dissect_route_object(text, tree)
+  local whole = #text > 0 and ByteArray.new(text, true):tvb("Route object")() or nil
+  cc.generated(tree, "object.bytes", #text)
+  dissect_routes(whole, tree)
+end
+
+-- What the payload holds, where it can be read; `range` is nil where it is empty.
 function objects.dissect_payload(frame, range, tree)
   if frame.kind == KIND_STATEMENT then
     streams.dissect_statement(range, tree)
-  elseif frame.is_packed then
+  elseif frame.is_packed and frame.kind <= KIND_ROUTE then
     dissect_packed_objects(frame, range, tree)
-  elseif frame.route then
-    local whole = ByteArray.new(frame.route, true):tvb("Route object")()
-    cc.generated(tree, "object.bytes", whole:len())
-    dissect_routes(whole, tree)
   end
+  if frame.route then dissect_route_object(frame.route, tree) end
 end
 
 return objects

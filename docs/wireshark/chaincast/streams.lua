@@ -63,7 +63,9 @@ local STATEMENT_FIELDS = { { "format", 1 }, { "flags", 1 }, { "descriptor_digest
                            { "last_seq", 8 }, { "last_digest", 32 }, { "signature", 64 } }
 local STATEMENT_BYTES = 186
 
+-- `range` is nil where there is nothing.
 function streams.dissect_statement(range, tree)
+  if not range then return cc.malformed(tree, "statement") end
   local branch = tree:add(cc.proto, range, "Statement")
   if range:len() ~= STATEMENT_BYTES then return cc.malformed(branch, "statement") end
   local read, part = cc.reader(branch, range), {}
