@@ -7,8 +7,9 @@ import re
 import struct
 
 import dissected
-from dissected import CONTROL, DATA, HELLO
+from dissected import CONTROL, DATA, HELLO, RIGHT
 from harness import ROOT, needs
+from made_link import ANSWER, ASK, CHECK_OFF, CONFIRM, MadeLink
 
 PORT = 7000
 HOP_BYTES, FRAME_BYTES = 16, 56
@@ -17,23 +18,24 @@ DOCUMENT = ROOT / "docs" / "wire.md"
 KINDS = {DATA: "data", HELLO: "hello", CONTROL: "control"}
 
 
-def write_capture(file, payloads):
-    """A pcap file of UDP datagrams over IPv4."""
+def write_capture(file, payloads, backwards):
+    """A pcap file of UDP datagrams over IPv4, from A to B but for those whose numbers are given."""
+    ends = [bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])]
     with file.open("wb") as out:
         out.write(struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 1 << 18, LINK_RAW))
         for number, payload in enumerate(payloads):
             bytes_of_ip = 28 + len(payload)
             packet = struct.pack(">BBHHHBBH4s4s", 0x45, 0, bytes_of_ip, 0, 0x4000, 64, 17, 0,
-                                 bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2]))
+                                 *(ends[::-1] if number in backwards else ends))
             packet += struct.pack(">HHHH", PORT, PORT, 8 + len(payload), 0) + payload
             out.write(struct.pack("<IIII", number, 0, len(packet), len(packet)) + packet)
 
 
-def dissect(t, payloads, *fields):
+def dissect(t, payloads, *fields, backwards=(), **dissector):
     """What the dissector says of each."""
     file = t.dir / "made.pcap"
-    write_capture(file, payloads)
-    rows = dissected.read(file, ["kind", "fault", "malformed", *fields], ports=PORT)
+    write_capture(file, payloads, backwards)
+    rows = dissected.read(file, ["kind", "fault", "malformed", *fields], ports=PORT, **dissector)
     assert len(rows) == len(payloads), (len(rows), len(payloads))
     return rows
 
@@ -331,3 +333,100 @@ def test_a_late_frame_completes_its_object_and_no_other(t):
     rows = dissect(t, made, "object.bytes")
     for (name, (_, lengths)), row in zip(orders.items(), rows):
         assert row.numbers("object.bytes") == lengths, (name, row.numbers("object.bytes"))
+
+
+# ---- links (2.2 to 2.6) -------------------------------------------------------------------------
+
+def dissect_link(t, link, datagrams, *fields):
+    """What the dissector says of the three hellos of a link and of what comes then."""
+    hellos = [link.hello(step) for step in (ASK, ANSWER, CONFIRM)]
+    return dissect(t, hellos + datagrams, "hello.mac_status", "check.status", "control.seal",
+                   "lane", *fields, backwards=[1], link_secrets=[link.SECRET.hex()])
+
+
+@needs("tshark")
+def test_a_link_made_from_the_document_is_understood(t):
+    link = MadeLink()
+    tagged = altered(frame(1, 0, WHOLE, b"x"), 40, bytes(range(16)))
+    other = altered(frame(1, 1, WHOLE, b"y"), 40, bytes(range(100, 116)))
+    datagrams = [link.message(example("keepalive")), link.message(example("report"), flags=0x80),
+                 link.frames([tagged]), link.frames([tagged, other], hops=9)]
+    rows = dissect_link(t, link, datagrams, "message.type")
+    assert [row.text("hello.mac_status") for row in rows[:3]] == [RIGHT] * 3
+    assert [row.text("check.status") for row in rows[3:]] == [RIGHT] * 4
+    assert [row.text("control.seal") for row in rows[3:5]] == [RIGHT] * 2
+    assert [row.number("lane") for row in rows[3:]] == [0, 0, 1, 1]
+    assert [row.number("message.type") for row in rows[3:5]] == [1, 5]
+    spoilt = [altered(datagrams[0], 12, b"\0\0\0\0"), altered(datagrams[2], 3, b"\2"),
+              altered(datagrams[0], 20, b"\7")]
+    rows = dissect_link(t, link, spoilt)[3:]
+    assert [row.text("check.status") for row in rows] == ["0", "0", RIGHT]
+    assert [row.text("control.seal") for row in rows] == [RIGHT, "", "0"]
+
+
+@needs("tshark")
+def test_answer_and_confirm_say_whether_there_is_a_check(t):
+    off = "3"
+    for flags, status in (((0, CHECK_OFF, CHECK_OFF), off), ((CHECK_OFF, CHECK_OFF, 0), RIGHT),
+                          ((CHECK_OFF, 0, CHECK_OFF), RIGHT)):
+        link = MadeLink(flags)
+        rows = dissect_link(t, link, [link.message(example("keepalive"))])
+        assert rows[3].text("check.status") == status, (flags, rows[3].text("check.status"))
+
+
+def messages():
+    """(message, what the dissector must call malformed in it)."""
+    names = ["keepalive", "keepalive-reply", "descriptor-message", "refuse-stream", "report",
+             "nack", "nack-by-digest", "pending", "tip", "tip-of-empty", "tip-request",
+             "mtu-probe", "mtu-reply", "close"]
+    inside = {"descriptor-message": "descriptor", "tip": "statement"}  # of examples cut short
+    for name in names:
+        one = example(name)
+        yield one, inside.get(name, "")
+        yield one[:-1], "message"
+        yield one + b"\0", "" if name == "mtu-probe" else "message"
+    for name, at, values in (("refuse-stream", 9, b"\0\7"), ("nack", 25, b"\2"),
+                             ("nack-by-digest", 25, b"\0\2"), ("pending", 25, b"\2"),
+                             ("tip", 9, b"\1\2"), ("tip-of-empty", 9, b"\0\2"),
+                             ("close", 1, b"\0\4")):
+        for value in values:
+            yield altered(example(name), at, bytes([value])), "message"
+    yield b"\3\0\0", "message"
+    yield b"\3\2\1" + bytes(513), "message"
+    yield altered(example("tip-of-empty"), 18, b"\2\1") + bytes(513), "message"
+    for kind in (0, 13, 255):
+        yield bytes([kind]), ""
+        yield bytes([kind]) + bytes(1199), ""
+        yield bytes([kind]) + bytes(1200), "message"
+    yield example("mtu-probe") + bytes(1200), ""
+
+
+@needs("tshark")
+def test_messages_are_malformed_where_the_document_says_so(t):
+    link = MadeLink()
+    cases = list(messages())
+    rows = dissect_link(t, link, [link.message(plain) for plain, _ in cases], "message.type")[3:]
+    assert all(row.text("control.seal") == RIGHT for row in rows)
+    assert [row.number("message.type") for row in rows] == [plain[0] for plain, _ in cases]
+    wrong = [(row.text("malformed"), wanted, plain[:40].hex())
+             for row, (plain, wanted) in zip(rows, cases) if row.text("malformed") != wanted]
+    assert not wrong, f"malformed (dissector, document, message): {wrong}"
+
+
+HELLO_RULES = [(0, b"\0"), (0, b"\5"), (1, b"\1"), (2, b"\0"), (2, b"\2"), (68, b"\1"), (90, b"\2"),
+               (91, b"\1"), (92, b"\0\x41"), (96, b"\0\1"), (96, b"\0\x42")]  # offset, value
+
+
+@needs("tshark")
+def test_hellos_are_malformed_where_the_document_says_so(t):
+    ask, answer = MadeLink().hello(ASK), MadeLink().hello(ANSWER)
+    refuse = altered(altered(answer, HOP_BYTES, b"\4"), HOP_BYTES + 1, b"\3")
+    good = [ask, answer, refuse, altered(ask, HOP_BYTES + 84, b"\xff" * 4),
+            altered(ask, HOP_BYTES + 3, b"\xff"), altered(ask, HOP_BYTES + 92, b"\0\x40"),
+            altered(answer, 1, b"\x81")]
+    bad = [altered(ask, HOP_BYTES + at, value) for at, value in HELLO_RULES]
+    bad += [altered(refuse, HOP_BYTES + 1, b"\0"), altered(refuse, HOP_BYTES + 1, b"\4"),
+            ask + b"\0", answer[:-1]]
+    rows = dissect(t, good + bad)
+    assert [row.text("fault") for row in rows] == [""] * len(rows)
+    assert [row.text("malformed") for row in rows] == [""] * len(good) + ["hello"] * len(bad)

@@ -28,7 +28,7 @@ end
 -- Who sends a hello receives on the lanes whose ids it names.
 local function learn_hello(hello, source)
   if hello.step == 1 then
-    cc.state.asks[hello.nonce] = { sender = hello.sender, check_off = hello.check_off }
+    cc.state.asks[hello.nonce] = hello.sender
     return
   end
   if hello.step ~= 2 and hello.step ~= 3 then return end
@@ -37,8 +37,7 @@ local function learn_hello(hello, source)
   session.secret = session.secret or hello.secret
   local own, other = is_answer and "answerer" or "asker", is_answer and "asker" or "answerer"
   session.ids[own], session.check_off[own] = hello.sender, hello.check_off
-  local ask = cc.state.asks[session.nonces:sub(1, 16)]
-  if ask then session.ids.asker, session.check_off.asker = ask.sender, ask.check_off end
+  session.ids.asker = session.ids.asker or cc.state.asks[session.nonces:sub(1, 16)]
   for index, id in ipairs(hello.link_ids) do
     cc.state.lanes[source .. id] = { session = session, number = index - 1, from = other, to = own }
   end
@@ -74,7 +73,8 @@ end
 function links.judge_check(lane, header, tags)
   if not lane then return 2 end
   local off = lane.session.check_off
-  if off.asker and off.answerer then return 3 end
+  if off.answerer and off.asker == nil then return 2 end  -- the confirm will tell
+  if off.answerer and off.asker then return 3 end
   lane.key = lane.key or link_key(lane, "chaincast1 link", string.char(lane.number), 16)
   if not lane.key then return 2 end
   local block = header(0, 12):raw() .. xor_of_words(tags)
