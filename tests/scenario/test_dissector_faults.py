@@ -430,3 +430,69 @@ def test_hellos_are_malformed_where_the_document_says_so(t):
     rows = dissect(t, good + bad)
     assert [row.text("fault") for row in rows] == [""] * len(rows)
     assert [row.text("malformed") for row in rows] == [""] * len(good) + ["hello"] * len(bad)
+
+
+# ---- descriptors (3.2) --------------------------------------------------------------------------
+
+def number_of(text):
+    base, _, power = text.replace(",", "").partition("^")
+    return int(base) ** int(power or 1)
+
+
+def ranges_of_descriptor():
+    """[(offset, size, lowest, highest)] of the table's rows that name a range."""
+    text = DOCUMENT.read_text()
+    table = text[text.index("### 3.2 Descriptor"):text.index("### 3.3")]
+    rows = re.findall(r"^\| (\d+) \| (\d) \| [\w ]+ \| ([\d,^]+)\.\.([\d,^]+)", table, re.M)
+    return [(int(at), int(size), number_of(low), number_of(high)) for at, size, low, high in rows]
+
+
+RESOURCE_LENGTH_AT = 109
+
+
+def descriptors():
+    """(descriptor, is it well-formed)."""
+    one = example("descriptor")
+    resource_ends = RESOURCE_LENGTH_AT + 1 + one[RESOURCE_LENGTH_AT]
+
+    def named(resource):
+        return one[:RESOURCE_LENGTH_AT] + bytes([len(resource)]) + resource + one[resource_ends:]
+    ranges = ranges_of_descriptor()
+    assert len(ranges) == 8, ranges
+    for at, size, low, high in ranges:
+        for value in (low - 1, low, high, high + 1):
+            if not 0 <= value < 256 ** size:
+                continue
+            wanted = low <= value <= high
+            if at == RESOURCE_LENGTH_AT:
+                yield named(b"a" * value), wanted
+            else:
+                yield altered(one, at, value.to_bytes(size, "big")), wanted
+    for at, values in ((0, b"\0\2"), (100, b"\0\3"), (101, b"\0\3"), (102, b"\0\3"), (103, b"\2")):
+        for value in values:
+            yield altered(one, at, bytes([value])), False
+    trusted = {100: b"\1", 102: b"\1", 104: b"\0"}  # delivery, keeping, votes
+    for suite_class, suites in ((0, ()), (1, (1, 3)), (2, (2, 4)), (3, (5,)), (4, ())):
+        for suite in range(7):
+            made = altered(one, 81, bytes([suite_class, suite]))
+            for at, value in trusted.items():
+                made = altered(made, at, value)
+            yield made, suite in suites
+    for left in trusted:
+        made = altered(one, 81, b"\3\5")
+        for at, value in trusted.items():
+            made = made if at == left else altered(made, at, value)
+        yield made, False
+    yield from ((named(b"a-z0.9_"), True), (named(b"A"), False), (named(b"a/b"), False),
+                (one[:-1], False), (one + b"\0", False), (b"\1", False))
+
+
+@needs("tshark")
+def test_descriptors_are_malformed_where_the_document_says_so(t):
+    link, cases = MadeLink(), list(descriptors())
+    rows = dissect_link(t, link, [link.message(b"\3" + len(one).to_bytes(2, "big") + one)
+                                  for one, _ in cases])[3:]
+    wrong = [(row.text("malformed"), is_good, one.hex())
+             for row, (one, is_good) in zip(rows, cases)
+             if row.text("malformed") != ("" if is_good else "descriptor")]
+    assert not wrong, f"malformed (dissector, well-formed by the document, descriptor): {wrong}"
