@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "manual/options.hpp"
 #include "sim/scenario.hpp"
 
 namespace chaincast::simulator {
@@ -22,6 +23,19 @@ Result<std::string> read_file(const std::string& path) {
 int fail(const Error& failure) {
   std::fprintf(stderr, "chaincast-sim: %s\n", failure.message.c_str());
   return 2;
+}
+
+std::string manual_page(const CLI::App& app) {
+  manual::Page page("chaincast-sim", 1, "membership of many nodes in virtual time");
+  page.section("synopsis")
+      .lines("chaincast-sim [options] SCENARIO")
+      .section("description")
+      .paragraph(app.get_description())
+      .section("options");
+  manual::put_options(page, app);
+  page.section("exit status").paragraph(app.get_footer());
+  page.see_also({"chaincast(8)"});
+  return page.text();
 }
 
 }  // namespace
@@ -48,13 +62,30 @@ int run(const std::string& path, uint64_t seed, bool check) {
 }  // namespace chaincast::simulator
 
 int main(int argc, char** argv) {
-  CLI::App app("Simulates the membership of a network by a scenario (docs/membership.md).");
+  CLI::App app(
+      "Runs the members of a network in one process and in virtual time, by a scenario file: the "
+      "machines are those of the daemon. The same file and seed give the same run, byte for byte. "
+      "membership.md in the documentation has the steps of a scenario.",
+      "chaincast-sim");
+  app.footer("0: all as the scenario expects; 1: not so; 2: it could not be run, and why.");
   std::string path;
   uint64_t seed = 0;
   bool check = false;
+  app.set_version_flag("--version", CHAINCAST_VERSION);
   app.add_option("scenario", path, "file with the scenario")->required();
   app.add_option("--seed", seed, "instead of the scenario's");
   app.add_flag("--check-messages", check, "encode, decode and compare every message (slow)");
-  CLI11_PARSE(app, argc, argv);
+  app.add_flag_callback(
+      "--print-man",
+      [&app] {
+        std::fputs(chaincast::simulator::manual_page(app).c_str(), stdout);
+        throw CLI::Success();
+      },
+      "print chaincast-sim(1)");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& failure) {
+    return app.exit(failure) == 0 ? 0 : 2;
+  }
   return chaincast::simulator::run(path, seed, check);
 }

@@ -121,7 +121,8 @@ def check_files(debian):
         name: "0o600" for name in ("node.key", "link.secret", "news.secret")}
     for path, mode in ((keys, 0o750), (system / "etc/chaincast", 0o750)):
         assert path.stat().st_mode & 0o777 == mode, path
-    for program in ("chaincast", "chaincastctl", "chaincast-gen", "chaincast-host-setup"):
+    for program in ("chaincast", "chaincastctl", "chaincast-gen", "chaincast-sim",
+                    "chaincast-host-setup"):
         debian.run(f"{program} --help", f"help-{program}")
     debian.run("python3 -c 'import chaincast; chaincast.Client'", "python")
 
