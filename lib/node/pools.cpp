@@ -57,6 +57,14 @@ rte_mempool* create_dense(const std::string& name, unsigned count, uint16_t data
   return pool;
 }
 
+// Link partners that a member accepts unless connectivity hangs on more.
+unsigned partners_max(const MembershipConfig& membership) {
+  if (!membership.address) return 0;
+  graph::MemberConfig member;
+  if (membership.degree != 0) member.set_degree(membership.degree);
+  return member.links_max;
+}
+
 }  // namespace
 
 PoolSizes pool_sizes(const Config& config) {
@@ -71,8 +79,8 @@ PoolSizes pool_sizes(const Config& config) {
                   static_cast<uint16_t>(RTE_PKTMBUF_HEADROOM + 256 + port.mtu_bytes)});
     queues += 2 * std::max(queues_of(config, port), config.node.workers);
   }
-  const unsigned peers = static_cast<unsigned>(std::max<size_t>(
-      config.peers.size() + (config.membership.address ? graph::MemberConfig{}.links_max : 0), 4));
+  const unsigned peers =
+      std::max(static_cast<unsigned>(config.peers.size()) + partners_max(config.membership), 4u);
   const unsigned queued = std::min(peers * 256, 65'536u);
   sizes.payloads = config.node.pool_mbufs != 0
                        ? config.node.pool_mbufs

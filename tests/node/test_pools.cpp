@@ -81,5 +81,17 @@ TEST_F(PoolsTest, MemoryForThemIsAskedFor) {
   EXPECT_GE(pool_memory_bytes(with_xdp), pool_memory_bytes(with) + 8192u * 2000u);
 }
 
+// A member has as many peers as it accepts links: each may have a full queue.
+TEST_F(PoolsTest, AMemberHasBuffersForTheLinksThatItAccepts) {
+  Config alone;
+  Config member = alone;
+  member.membership.address.emplace();
+  Config wide = member;
+  wide.membership.degree = 32;
+  const auto queued = [](const Config& config) { return pool_sizes(config).payloads; };
+  EXPECT_EQ(queued(member) - queued(alone), (12u - 4u) * 256u);
+  EXPECT_EQ(queued(wide) - queued(alone), (48u - 4u) * 256u);
+}
+
 }  // namespace
 }  // namespace chaincast::node
