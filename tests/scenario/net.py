@@ -126,6 +126,25 @@ def connect(a, a_interface, b, b_interface, mtu=None):
         namespace.run("ip", "link", "set", interface, "up")
 
 
+class Segment:
+    """An Ethernet segment: a bridge in a namespace of its own, for any number of interfaces."""
+
+    def __init__(self, scenario, label):
+        self.place = Namespace(scenario, label)
+        # Nothing is learned from multicast, and no port waits before it forwards.
+        self.place.run("ip", "link", "add", "bridge", "type", "bridge", "forward_delay", 0,
+                       "mcast_snooping", 0)
+        self.place.run("ip", "link", "set", "bridge", "up")
+        self.count = 0
+
+    def attach(self, namespace, interface):
+        """A new interface in `namespace`, up, without an address."""
+        port = f"port{self.count}"
+        self.count += 1
+        connect(self.place, port, namespace, interface)
+        self.place.run("ip", "link", "set", port, "master", "bridge")
+
+
 def addresses_of_link(number, prefix="10.77.0.0/16"):
     """The two addresses of the number-th point-to-point network, with their prefix length."""
     network = list(ipaddress.ip_network(prefix).subnets(new_prefix=30))[number]

@@ -9,14 +9,17 @@ from lab import PORTS_PER_NODE, Node, free_port_block
 class Network:
     """`nodes` are the host, then the members; on loopback `udp` ports, or where `address` says."""
 
-    def __init__(self, scenario, members, streams, stream=None, namespaces=None, address=None):
+    def __init__(self, scenario, members, streams, stream=None, namespaces=None, address=None,
+                 port=None):
         """streams: names of what the host publishes and everyone takes. stream: a function of the
         name that returns more keys of the host's [[stream]] table. namespaces, address: functions
-        of the index (0 the supernode, 1 the host) that return a net.Namespace, and its IP."""
+        of the index (0 the supernode, 1 the host) that return a net.Namespace, and its IP.
+        port: one that returns the [[port]] table, where that is no `udp` port of that IP."""
         self.scenario = scenario
         self.streams = streams
         self.extra_stream = stream or (lambda name: {})
         self.address_of = address or (lambda index: "127.0.0.1")
+        self.port_of = port or (lambda index: {"name": "p0", "address": self.places[index]})
         base = free_port_block((members + 2) * PORTS_PER_NODE)
         # As a TCP port of sessions, and as the UDP port of frames.
         self.places = [f"{self.address_of(index)}:{base + index * PORTS_PER_NODE}"
@@ -32,7 +35,7 @@ class Network:
         place = self.places[index]
         membership = {"address": place, "state": str(self.all[index].dir / "members.json")}
         membership.update({"supernode": True} if index == 0 else {"trackers": [self.places[0]]})
-        tables = {"port": [{"name": "p0", "address": place}], "membership": membership}
+        tables = {"port": [self.port_of(index)], "membership": membership}
         if index > 0:
             tables["stream"] = [self.stream(name, index == 1) for name in self.streams]
         return tables

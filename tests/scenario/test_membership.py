@@ -8,6 +8,7 @@ import net
 from harness import limits, must, needs
 from lab import publish_file
 from network import Network
+from test_ports import NO_OFFLOADS
 
 STREAM = "news"
 OBJECT = bytes(range(256)) * 3
@@ -109,6 +110,59 @@ def test_a_killed_host_is_back_with_its_stream(t):
     made.wait_until_joined()
     made.wait_for_one_graph()
     wait_for(t, files, sent + publish(t, made, "after", 5))
+
+
+class Fabric:
+    """Places with two interfaces each: one of the kernel's for sessions, with an address, and one
+    that a port of the node has for itself, on another segment."""
+
+    def __init__(self, t, count):
+        self.t = t
+        sessions, frames = net.Segment(t, "sessions"), net.Segment(t, "frames")
+        self.places = [net.Namespace(t, f"place{index}") for index in range(count)]
+        for index, place in enumerate(self.places):
+            sessions.attach(place, "session")
+            place.add_address("session", f"{self.address(index)}/24")
+            frames.attach(place, "frame")
+            place.run("ethtool", "-K", "frame", *NO_OFFLOADS)
+
+    def address(self, index):
+        return f"10.78.1.{index + 1}"
+
+    def port(self, index):
+        return {"name": "p0", "driver": "ethdev", "device": "net_af_packet0,iface=frame",
+                "ip": [f"10.78.2.{index + 1}/24"], "udp_port": 7000}
+
+    def network(self, members):
+        return network(self.t, members, namespaces=lambda index: self.places[index],
+                       address=self.address, port=self.port)
+
+
+@needs("root")
+@limits(150)
+def test_members_on_ports_of_their_own_form_a_network_and_mend_it(t):
+    fabric = Fabric(t, 5)
+    made = fabric.network(3)
+    staying = made.nodes[1:3]
+    files = subscribe(t, staying)
+    sent = publish(t, made, "before", 10)
+    wait_for(t, files, sent)
+    for node in made.nodes:
+        port = node.control("show", "port", "info", "p0")["ports"][0]
+        assert port["driver"] == "net_af_packet", port
+        assert node.peers(), f"{node.name} has no data link"
+    # One ends without a word; another loses its cable, and is reached again when it is back.
+    made.nodes[3].kill()
+    made.wait_for_one_graph()
+    sent += publish(t, made, "without", 5)
+    wait_for(t, files, sent)
+    cut = staying[1].namespace
+    cut.run("ip", "link", "set", "frame", "down")
+    t.until(lambda: "up" not in staying[1].peers().values(), 30, "its links to be down")
+    sent += publish(t, made, "meanwhile", 5)
+    wait_for(t, {staying[0].name: files[staying[0].name]}, sent)
+    cut.run("ip", "link", "set", "frame", "up")
+    wait_for(t, files, sent)
 
 
 @needs("root")
