@@ -24,6 +24,9 @@ struct Stream;
 namespace chaincast::hop {
 struct RxLane;
 }
+namespace chaincast::crypto {
+class SuiteKey;
+}
 
 namespace chaincast::stage {
 
@@ -63,8 +66,9 @@ struct Frame {
   Epoch epoch = 0;
   uint64_t tag48 = 0;
   Seq seq = 0;
-  stream::Stream* stream = nullptr;  // classify; valid until the end of the burst
-  Digest digest{};                   // verify
+  stream::Stream* stream = nullptr;       // classify; valid until the end of the burst
+  const crypto::SuiteKey* key = nullptr;  // as long
+  Digest digest{};                        // verify
 };
 
 class Burst {

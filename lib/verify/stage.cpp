@@ -17,14 +17,12 @@ void Verify::process(stage::Burst& burst) noexcept {
   for (unsigned i = 0; i < burst.frame_count; ++i) {
     const stage::Frame& frame = burst.frames[i];
     crypto::FrameJob& job = jobs_[i];
-    // classify has seen this key in this burst, and keys are retired after a grace period only.
-    job.key = frame.stream->key_of(frame.epoch);
+    job.key = frame.key;
     job.frame = frame.bytes;
     job.frame_bytes = frame.length;
     job.ok = false;
     // A second variant may have to show that it is the one which the origin has signed.
-    job.want_digest = job.key != nullptr && (!is_cut_through(job.key->suite) || frame.is_conflict);
-    if (job.key == nullptr) job.frame_bytes = 0;
+    job.want_digest = !is_cut_through(job.key->suite) || frame.is_conflict;
   }
   engine_.verify({jobs_.data(), burst.frame_count});
   burst.filter_frames([&](unsigned i) {

@@ -78,6 +78,34 @@ TEST_F(ClassifyTest, EachUnknownIsCountedByItsReason) {
   burst_.release();
 }
 
+// What one header led to holds for neighbours that say the same, and for no other.
+TEST_F(ClassifyTest, RunsOfNeighboursAreJudgedAndCountedEachByItsOwnHeader) {
+  Bytes stranger = rig_.frame(1, 10);
+  stranger[wire::frame_offset_stream + 7] ^= 1;
+  Bytes early = rig_.frame(2, 10);
+  early[wire::frame_offset_epoch] = 1;
+  Bytes other = rig_.frame(3, 10);
+  other[wire::frame_offset_suite] ^= 1;
+  const Bytes good = rig_.frame(4, 10);
+  add(test::StreamRig::datagram({good, stranger, stranger, good, early, early, good, other, good}));
+  add(test::StreamRig::datagram({good}));
+  burst_.datagrams[1].hops = 7;
+  add(test::StreamRig::datagram({stranger}));
+  burst_.datagrams[2].hops = 9;
+  ASSERT_TRUE(next());
+  EXPECT_EQ(drops_.read(Drop::unknown_stream), 3u);
+  EXPECT_EQ(drops_.read(Drop::unknown_epoch), 2u);
+  EXPECT_EQ(drops_.read(Drop::bad_suite), 1u);
+  ASSERT_EQ(burst_.frame_count, 5u);
+  for (unsigned i = 0; i < 5; ++i) {
+    EXPECT_EQ(burst_.frames[i].seq, 4u);
+    EXPECT_EQ(burst_.frames[i].key, rig_.stream().key_of(0));
+  }
+  EXPECT_EQ(rig_.stream().shares[0].received.read(), 8u);
+  EXPECT_EQ(rig_.stream().shares[0].hops_max.read(), 7u);
+  burst_.release();
+}
+
 // 64 datagrams of 12 frames hold 768 frames; a round takes 256 and the next goes on in the same
 // datagram.
 TEST_F(ClassifyTest, ResumesInTheMiddleOfADatagram) {

@@ -18,6 +18,7 @@ class VerifyTest : public testing::TestWithParam<wire::Suite> {
     f.bytes = frame.data();
     f.length = static_cast<uint16_t>(frame.size());
     f.stream = &rig_.stream();
+    f.key = f.stream->key_of(0);
     burst_.datagrams[0].frames_kept = static_cast<uint16_t>(burst_.frame_count);
   }
   // What the next frame's link has to name (docs/wire.md).
