@@ -91,9 +91,9 @@ fanout::PeerSnapshot make_peers(const Setup& setup, NullPort& port) {
     peer.ipv4_checksum_offload = setup.offload;
     peer.datagram_bytes_max = static_cast<uint16_t>(setup.frame_bytes + wire::hop_header_bytes);
     for (unsigned lane = 0; lane < 2; ++lane) {
-      peer.destinations.push_back(make_destination(p));
-      peer.lanes.push_back(std::make_shared<hop::TxLane>());
-      peer.lanes.back()->key = crypto::expand_link_key({static_cast<uint8_t>(p)});
+      auto tx = std::make_shared<hop::TxLane>();
+      tx->key = crypto::expand_link_key({static_cast<uint8_t>(p)});
+      peer.add_way(make_destination(p), std::move(tx), 0);
     }
     peer.state = fanout::make_peer_state(p, 1);
     snapshot.index_of.push_back(static_cast<int32_t>(p));

@@ -194,14 +194,15 @@ unsigned Copier::acquire(std::span<Outgoing* const> wanted, const Form* forms, b
   return count;
 }
 
-unsigned Copier::make(const Route& route, std::span<Outgoing* const> wanted,
+unsigned Copier::make(const Peer& peer, const Way& way, std::span<Outgoing* const> wanted,
                       rte_mbuf** packets) noexcept {
   CC_ASSERT(wanted.size() <= batch_max);
-  const HeaderPlan plan(route.to, route.peer.checksum_offload, route.peer.ipv4_checksum_offload);
+  // A copy, because stores to packets would force the original's reloading.
+  const HeaderPlan plan = way.plan;
   std::array<Form, batch_max> forms;
   bool is_shared = true;
   for (size_t i = 0; i < wanted.size(); ++i) {
-    forms[i] = form_of(*wanted[i], route.peer, plan.reach_bytes());
+    forms[i] = form_of(*wanted[i], peer, plan.reach_bytes());
     is_shared = is_shared && forms[i] == Form::shared;
   }
   const unsigned count = acquire(wanted, forms.data(), is_shared, packets);
@@ -210,7 +211,7 @@ unsigned Copier::make(const Route& route, std::span<Outgoing* const> wanted,
     gather(*wanted[i], stamps_, i, plan.needs_payload_sum());
     bytes += wanted[i]->bytes;
   }
-  stamp(route.lane, plan, stamps_, count, bytes);
+  stamp(*way.lane, plan, stamps_, count, bytes);
   for (unsigned i = 0; i < count; ++i) {
     plan.put(lay_out(*wanted[i], forms[i], plan, packets[i]), stamps_.hops[i].data(),
              stamps_.ip_words[i], stamps_.udp_words[i]);
@@ -218,13 +219,13 @@ unsigned Copier::make(const Route& route, std::span<Outgoing* const> wanted,
   return count;
 }
 
-bool Copier::make_all(const Route& route, Batch& batch, rte_mbuf** packets) noexcept {
+bool Copier::make_all(const Way& way, Batch& batch, rte_mbuf** packets) noexcept {
   const auto count = static_cast<unsigned>(batch.all().size());
   // Buffers of a pool have one reference and no chain; finish_shared() sets all that is sent.
   if (rte_mempool_get_bulk(headers_, reinterpret_cast<void**>(packets), count) != 0) return false;
-  const HeaderPlan plan(route.to, route.peer.checksum_offload, route.peer.ipv4_checksum_offload);
+  const HeaderPlan& plan = way.plan;
   Stamps& stamps = batch.stamps(plan.needs_payload_sum());
-  stamp(route.lane, plan, stamps, count, batch.totals().bytes);
+  stamp(*way.lane, plan, stamps, count, batch.totals().bytes);
   plan.with_kind([&](auto kind) { finish_shared<kind.value>(batch, plan, stamps, packets); });
   batch.count_shared();
   return true;

@@ -15,13 +15,6 @@ namespace chaincast::fanout {
 inline constexpr unsigned header_data_room_bytes =
     RTE_PKTMBUF_HEADROOM + HeaderPlan::reach_max_bytes;
 
-// What a lane of a peer needs for copies.
-struct Route {
-  const Peer& peer;
-  const port::Destination& to;
-  hop::TxLane& lane;
-};
-
 // Three forms of a copy, the cheapest that fits.
 enum class Form : uint8_t {
   headroom,  // headers before the frames in their own buffer: this peer is the only receiver
@@ -42,10 +35,11 @@ class Copier {
   }
   // Makes copies of the first n of `wanted` (at most batch_max), in order, and returns n: fewer
   // than wanted only where buffers ran out. Link seqs are used for those n alone.
-  unsigned make(const Route& route, std::span<Outgoing* const> wanted, rte_mbuf** packets) noexcept;
+  unsigned make(const Peer& peer, const Way& way, std::span<Outgoing* const> wanted,
+                rte_mbuf** packets) noexcept;
   // Copies of all of a batch for a peer that shares them (Batch::is_shared_by). False: there are
   // not as many buffers, and nothing was done.
-  bool make_all(const Route& route, Batch& batch, rte_mbuf** packets) noexcept;
+  bool make_all(const Way& way, Batch& batch, rte_mbuf** packets) noexcept;
   // A complete datagram to an address without a link: `datagram` points at its hop header. Takes
   // the mbuf; null: no buffer.
   rte_mbuf* complete(const port::Destination& to, bool udp_offload, bool ipv4_offload,

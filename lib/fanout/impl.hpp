@@ -20,13 +20,15 @@ struct Fanout::Impl {
         outbox(c.worker, c.tx_inflight_max) {}
 
   void tell(std::span<Outgoing* const> copies, const Peer& peer, stage::Drop reason) const noexcept;
+  // What the peers behind this one will need.
+  void prefetch(const PeerSnapshot& peers, size_t at, bool is_priority) const noexcept;
   // All of the batch, if this peer gets all of it by reference and without limits; false: it is to
   // be asked for each.
   bool share_with(const Peer& peer, bool is_priority) noexcept;
   void copy_to(const Peer& peer, bool is_priority, std::span<Outgoing> datagrams, TimeNs now_ns,
                Losses& losses) noexcept;
-  stage::Drop judge(const Outgoing& out, const Peer& peer, const Exit& exit) const noexcept;
-  unsigned admit(const Peer& peer, const Exit& exit, bool is_priority, TimeNs now_ns,
+  stage::Drop judge(const Outgoing& out, const Peer& peer, const Way* way) const noexcept;
+  unsigned admit(const Peer& peer, const Way& way, bool is_priority, TimeNs now_ns,
                  std::span<Outgoing*> wanted, Losses& losses) noexcept;
 
   const FanoutConfig config;

@@ -20,6 +20,14 @@ bool is_low(rte_mempool* pool) noexcept {
          rte_mempool_avail_count(pool) < limit;
 }
 
+[[gnu::always_inline]] inline void prefetch_lines(const void* from, size_t bytes) noexcept {
+  constexpr uintptr_t line_bytes = 64;
+  const auto begin = reinterpret_cast<uintptr_t>(from);
+  for (uintptr_t at = begin / line_bytes * line_bytes; at < begin + bytes; at += line_bytes) {
+    __builtin_prefetch(reinterpret_cast<const void*>(at), 1);
+  }
+}
+
 void count_sent(PeerQueue& queue, const PacketTotals& sent) noexcept {
   queue.datagrams.add(sent.packets);
   queue.frames.add(sent.frames);
@@ -28,13 +36,23 @@ void count_sent(PeerQueue& queue, const PacketTotals& sent) noexcept {
 
 }  // namespace
 
-Exit Outbox::exit_of(const Peer& peer, bool is_priority) const noexcept {
+const Way* Outbox::way_of(const Peer& peer, bool is_priority) const noexcept {
   const size_t index = is_priority && worker_ == 0 ? 0 : 1 + size_t{worker_};
-  if (peer.port == nullptr) return {};
-  if (index >= peer.lanes.size() || index >= peer.destinations.size()) return {};
-  const bool has_queue = index < peer.tx_queues.size();
-  return {&peer.destinations[index], peer.lanes[index].get(),
-          has_queue ? peer.tx_queues[index] : static_cast<uint16_t>(worker_)};
+  return peer.port != nullptr && index < peer.ways.size() ? &peer.ways[index] : nullptr;
+}
+
+void Outbox::prefetch_way(const Peer& peer, bool is_priority) const noexcept {
+  const Way* const way = way_of(peer, is_priority);
+  if (way != nullptr) prefetch_lines(way, sizeof *way);
+  prefetch_lines(&peer.state->bucket, sizeof peer.state->bucket);
+  prefetch_lines(&peer.state->queues[worker_], sizeof peer.state->queues[worker_]);
+}
+
+void Outbox::prefetch_lane(const Peer& peer, bool is_priority) const noexcept {
+  const Way* const way = way_of(peer, is_priority);
+  if (way != nullptr) prefetch_lines(way->lane.get(), sizeof *way->lane);
+  const PeerQueue& queue = queue_of(peer);
+  prefetch_lines(&queue, 2 * sizeof(PacketRing) + 4 * sizeof(stats::Counter));
 }
 
 // Every packet that leaves this worker leaves here. Returns how many the port took.
@@ -55,7 +73,7 @@ unsigned Outbox::hand_to(port::Port& port, uint16_t queue, const port::Destinati
   return taken;
 }
 
-void Outbox::send(const Peer& peer, const Exit& exit, bool is_priority,
+void Outbox::send(const Peer& peer, const Way& way, bool is_priority,
                   std::span<Outgoing* const> made, rte_mbuf** packets,
                   const PacketTotals& all) noexcept {
   PeerQueue& queue = queue_of(peer);
@@ -64,7 +82,7 @@ void Outbox::send(const Peer& peer, const Exit& exit, bool is_priority,
   unsigned taken = 0;
   if (ring.size() == 0 && (is_priority || queue.priority.size() == 0)) {
     const unsigned offered = is_priority ? count : std::min(count, inflight_max_);
-    taken = hand_to(*peer.port, exit.tx_queue, *exit.to, {packets, offered});
+    taken = hand_to(*peer.port, way.tx_queue, way.to, {packets, offered});
     CC_ASSERT(taken <= offered);
     PacketTotals sent = all;
     if (taken < count) {
@@ -91,12 +109,12 @@ bool Outbox::send_past(port::Port& port, const port::Destination& to, rte_mbuf* 
 // Returns whether the ring is empty now.
 bool Outbox::flush(const Peer& peer, PeerQueue& queue, bool is_priority) noexcept {
   PacketRing& ring = queue.ring(is_priority);
-  const Exit exit = exit_of(peer, is_priority);
+  const Way* const way = way_of(peer, is_priority);
   unsigned left = is_priority ? ring.size() : std::min(ring.size(), inflight_max_);
-  while (left > 0 && exit.to != nullptr) {
+  while (left > 0 && way != nullptr) {
     const std::span<rte_mbuf*> packets = ring.head(left);
     const auto offered = static_cast<unsigned>(packets.size());
-    const unsigned taken = hand_to(*peer.port, exit.tx_queue, *exit.to, packets);
+    const unsigned taken = hand_to(*peer.port, way->tx_queue, way->to, packets);
     CC_ASSERT(taken <= offered);
     for (unsigned i = 0; observer_ != nullptr && i < taken; ++i) {
       observer_->sent_late(peer.peer, ring.since_us(i));

@@ -38,13 +38,6 @@ class Losses {
   bool any_ = false;
 };
 
-// Where one class of a peer's packets goes; `to` and `lane` are null where control gave none.
-struct Exit {
-  const port::Destination* to = nullptr;
-  hop::TxLane* lane = nullptr;
-  uint16_t tx_queue = 0;
-};
-
 // Thread: one worker. Queues with a backlog are listed, so that draining does not visit every peer.
 // Invariant: a queue is listed if and only if PeerQueue::is_listed; every queue with packets is.
 class Outbox {
@@ -58,12 +51,18 @@ class Outbox {
   stage::Observer* observer() const noexcept { return observer_; }
   // The time of what is sent from now on.
   void set_now(TimeNs now_ns) noexcept { now_us_ = static_cast<uint32_t>(now_ns / ns_per_us); }
-  Exit exit_of(const Peer& peer, bool is_priority) const noexcept;
+  // Where a class of the peer's packets goes; null where control gave it nothing.
+  const Way* way_of(const Peer& peer, bool is_priority) const noexcept;
+  // What sending to a peer reads and writes lies in places of its own for each, more than a core's
+  // first cache holds for all: fetched while the copies for another are made. Those that others
+  // point to first, then what they point to.
+  void prefetch_way(const Peer& peer, bool is_priority) const noexcept;
+  void prefetch_lane(const Peer& peer, bool is_priority) const noexcept;
   PeerQueue& queue_of(const Peer& peer) const noexcept { return *peer.state->queues[worker_]; }
 
   // Straight to the port where nothing waits before them; the rest is queued. The queue has room
   // for all of them. `made[i]` describes packets[i], `all` is their sum.
-  void send(const Peer& peer, const Exit& exit, bool is_priority, std::span<Outgoing* const> made,
+  void send(const Peer& peer, const Way& way, bool is_priority, std::span<Outgoing* const> made,
             rte_mbuf** packets, const PacketTotals& all) noexcept;
   // One packet past all queues; false leaves it with the caller.
   bool send_past(port::Port& port, const port::Destination& to, rte_mbuf* packet) noexcept;

@@ -4,9 +4,11 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/ids.hpp"
+#include "fanout/stamp.hpp"
 #include "hop/lane.hpp"
 #include "port/port.hpp"
 #include "rate/bucket.hpp"
@@ -35,6 +37,14 @@ struct PeerState {
   std::array<std::unique_ptr<PeerQueue>, workers_max> queues;
 };
 
+// One lane of a peer, as its worker sends on it: all that a copy needs beside the datagram.
+struct Way {
+  port::Destination to;
+  HeaderPlan plan;  // of `to`
+  std::shared_ptr<hop::TxLane> lane;
+  uint16_t tx_queue = 0;  // the port's
+};
+
 // One peer whose link is up.
 struct Peer {
   uint32_t peer = 0;
@@ -45,12 +55,14 @@ struct Peer {
   bool ipv4_checksum_offload = false;
   uint16_t copybreak_bytes = 0;
   uint16_t datagram_bytes_max = 0;  // hop header and frames that fit the path MTU
-  // Headers for lane 0 and for worker w's lane (UDP destination ports differ): [0], [1 + w].
-  std::vector<port::Destination> destinations;
-  std::vector<std::shared_ptr<hop::TxLane>> lanes;  // [0] lane 0, used by worker 0 only; [1 + w]
-  // The port's tx queue of each lane, as above; empty: worker w uses queue w for all it sends.
-  std::vector<uint16_t> tx_queues;
+  std::vector<Way> ways;            // [0] lane 0, used by worker 0 only; [1 + w] worker w's lane
   std::shared_ptr<PeerState> state;
+
+  // The next of `ways`; the offloads above are set before.
+  void add_way(const port::Destination& to, std::shared_ptr<hop::TxLane> lane, uint16_t tx_queue) {
+    ways.push_back(
+        {to, HeaderPlan(to, checksum_offload, ipv4_checksum_offload), std::move(lane), tx_queue});
+  }
 };
 
 struct PeerSnapshot {

@@ -36,8 +36,8 @@ void Fanout::Impl::tell(std::span<Outgoing* const> copies, const Peer& peer,
 }
 
 // Why this peer cannot have this datagram, or Drop::count_.
-Drop Fanout::Impl::judge(const Outgoing& out, const Peer& peer, const Exit& exit) const noexcept {
-  if (exit.lane == nullptr) return Drop::tx_failed;
+Drop Fanout::Impl::judge(const Outgoing& out, const Peer& peer, const Way* way) const noexcept {
+  if (way == nullptr) return Drop::tx_failed;
   if (out.drop != Drop::count_) return out.drop;
   // A control message may be larger: that is how a path is probed.
   if (out.bytes > peer.datagram_bytes_max && out.frames > 0) return Drop::too_big;
@@ -46,7 +46,7 @@ Drop Fanout::Impl::judge(const Outgoing& out, const Peer& peer, const Exit& exit
 
 // Place in the queue, then tokens, so that what finds no place has cost none. Returns how many of
 // `wanted` go on, moved to its front.
-unsigned Fanout::Impl::admit(const Peer& peer, const Exit& exit, bool is_priority, TimeNs now_ns,
+unsigned Fanout::Impl::admit(const Peer& peer, const Way& way, bool is_priority, TimeNs now_ns,
                              std::span<Outgoing*> wanted, Losses& losses) noexcept {
   PeerQueue& queue = outbox.queue_of(peer);
   size_t count = wanted.size();
@@ -59,7 +59,7 @@ unsigned Fanout::Impl::admit(const Peer& peer, const Exit& exit, bool is_priorit
   const auto traffic = is_priority ? rate::Bucket::Class::priority : rate::Bucket::Class::bulk;
   unsigned kept = 0;
   for (size_t i = 0; i < count; ++i) {
-    if (bucket.take(ip_bytes(*wanted[i], *exit.to), traffic, now_ns)) {
+    if (bucket.take(ip_bytes(*wanted[i], way.to), traffic, now_ns)) {
       wanted[kept++] = wanted[i];
     } else {
       losses.add(queue, Drop::rate, copies_of(*wanted[i]));
@@ -69,23 +69,29 @@ unsigned Fanout::Impl::admit(const Peer& peer, const Exit& exit, bool is_priorit
   return kept;
 }
 
+void Fanout::Impl::prefetch(const PeerSnapshot& peers, size_t at, bool is_priority) const noexcept {
+  const size_t left = peers.peers.size() - at;
+  if (left > 2) outbox.prefetch_way(peers.peers[at + 2], is_priority);
+  if (left > 1) outbox.prefetch_lane(peers.peers[at + 1], is_priority);
+}
+
 bool Fanout::Impl::share_with(const Peer& peer, bool is_priority) noexcept {
-  const Exit exit = outbox.exit_of(peer, is_priority);
+  const Way* const way = outbox.way_of(peer, is_priority);
   const std::span<Outgoing* const> all = batch.all();
-  if (exit.lane == nullptr || !batch.is_shared_by(peer)) return false;
+  if (way == nullptr || !batch.is_shared_by(peer)) return false;
   if (peer.state->bucket.rate_bytes_per_s() != 0) return false;
   if (outbox.queue_of(peer).ring(is_priority).room() < all.size()) return false;
   std::array<rte_mbuf*, Batch::max> packets;
-  if (!copier.make_all({peer, *exit.to, *exit.lane}, batch, packets.data())) return false;
+  if (!copier.make_all(*way, batch, packets.data())) return false;
   tell(all, peer, Drop::count_);
-  outbox.send(peer, exit, is_priority, all, packets.data(), batch.totals());
+  outbox.send(peer, *way, is_priority, all, packets.data(), batch.totals());
   return true;
 }
 
 void Fanout::Impl::copy_to(const Peer& peer, bool is_priority, std::span<Outgoing> datagrams,
                            TimeNs now_ns, Losses& losses) noexcept {
   PeerQueue& queue = outbox.queue_of(peer);
-  const Exit exit = outbox.exit_of(peer, is_priority);
+  const Way* const way = outbox.way_of(peer, is_priority);
   for (size_t next = 0; next < datagrams.size();) {
     std::array<Outgoing*, Copier::batch_max> wanted;
     unsigned count = 0;
@@ -93,7 +99,7 @@ void Fanout::Impl::copy_to(const Peer& peer, bool is_priority, std::span<Outgoin
       Outgoing& out = datagrams[next];
       if (out.source == peer.peer) continue;
       if (out.refused_by != nullptr && out.refused_by->contains(peer.peer)) continue;
-      const Drop reason = judge(out, peer, exit);
+      const Drop reason = judge(out, peer, way);
       if (reason == Drop::count_) {
         wanted[count++] = &out;
       } else {
@@ -102,11 +108,10 @@ void Fanout::Impl::copy_to(const Peer& peer, bool is_priority, std::span<Outgoin
         tell({&lost, 1}, peer, reason);
       }
     }
-    if (count > 0) count = admit(peer, exit, is_priority, now_ns, {wanted.data(), count}, losses);
+    if (count > 0) count = admit(peer, *way, is_priority, now_ns, {wanted.data(), count}, losses);
     if (count == 0) continue;
     std::array<rte_mbuf*, Copier::batch_max> packets;
-    const unsigned made =
-        copier.make({peer, *exit.to, *exit.lane}, {wanted.data(), count}, packets.data());
+    const unsigned made = copier.make(peer, *way, {wanted.data(), count}, packets.data());
     for (unsigned i = made; i < count; ++i) {
       losses.add(queue, Drop::no_mbuf, copies_of(*wanted[i]));
     }
@@ -114,7 +119,7 @@ void Fanout::Impl::copy_to(const Peer& peer, bool is_priority, std::span<Outgoin
     tell({wanted.data() + made, count - made}, peer, Drop::no_mbuf);
     PacketTotals totals;
     for (unsigned i = 0; i < made; ++i) totals.add(wanted[i]->frames, wanted[i]->bytes);
-    outbox.send(peer, exit, is_priority, {wanted.data(), made}, packets.data(), totals);
+    outbox.send(peer, *way, is_priority, {wanted.data(), made}, packets.data(), totals);
   }
 }
 
@@ -134,7 +139,9 @@ void Fanout::process(stage::Burst& burst, const PeerSnapshot& peers) noexcept {
       const std::span<Outgoing> datagrams = left.first(std::min<size_t>(left.size(), Batch::max));
       left = left.subspan(datagrams.size());
       impl.batch.take(datagrams);
-      for (const Peer& peer : peers.peers) {
+      for (size_t p = 0; p < peers.peers.size(); ++p) {
+        impl.prefetch(peers, p, is_priority);
+        const Peer& peer = peers.peers[p];
         if (impl.share_with(peer, is_priority)) continue;
         impl.batch.settle();
         impl.copy_to(peer, is_priority, datagrams, burst.now_ns, losses);

@@ -412,9 +412,11 @@ fanout::Peer Peering::make_peer(uint32_t peer) const {
   out.copybreak_bytes = capabilities.copybreak_bytes;
   out.datagram_bytes_max =
       static_cast<uint16_t>(usable_mtu_bytes(peer) - ip_udp_bytes(record.link.remote));
-  out.destinations = record.destinations;
-  out.lanes = record.tx_lanes;
-  out.tx_queues = fanout::assign_tx_queues(capabilities, config_.workers);
+  const std::vector<uint16_t> queues = fanout::assign_tx_queues(capabilities, config_.workers);
+  const size_t ways = std::min({record.destinations.size(), record.tx_lanes.size(), queues.size()});
+  for (size_t i = 0; i < ways; ++i) {
+    out.add_way(record.destinations[i], record.tx_lanes[i], queues[i]);
+  }
   out.state = record.state;
   return out;
 }

@@ -153,11 +153,13 @@ fanout::Peer Product::make_peer(uint32_t number) {
   out.ipv4_checksum_offload = capabilities.ipv4_checksum;
   out.copybreak_bytes = capabilities.copybreak_bytes;
   out.datagram_bytes_max = config_.datagram_bytes;
+  const std::vector<uint16_t> queues = fanout::assign_tx_queues(capabilities, config_.workers);
   for (unsigned lane = 0; lane < 1 + config_.workers; ++lane) {
+    port::Destination to;
     if (config_.has_peer_ports) {
       auto made = config_.tx->destination(peer_endpoint(number), config_.own.port);
       CC_ASSERT(made.ok());
-      out.destinations.push_back(std::move(made).value());
+      to = std::move(made).value();
     } else {
       port::HeaderFields fields;
       fields.source_mac = config_.tx_mac;
@@ -165,14 +167,13 @@ fanout::Peer Product::make_peer(uint32_t number) {
           2, 0, 0, 2, static_cast<uint8_t>(number >> 8), static_cast<uint8_t>(number)};
       fields.source = config_.own;
       fields.remote = peer_endpoint(number);
-      out.destinations.push_back(port::make_destination(fields));
+      to = port::make_destination(fields);
     }
     auto made = std::make_shared<hop::TxLane>();
     made->link_id = peer_link(number, lane);
     made->key = crypto::expand_link_key(lane_secret(number, lane));
-    out.lanes.push_back(std::move(made));
+    out.add_way(to, std::move(made), queues[lane]);
   }
-  out.tx_queues = fanout::assign_tx_queues(capabilities, config_.workers);
   out.state = fanout::make_peer_state(number, config_.workers);
   return out;
 }

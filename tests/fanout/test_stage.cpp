@@ -317,7 +317,7 @@ TEST(Fanout, PriorityOvertakesBulkOnItsOwnLaneAndQueue) {
   world.port(1).room = 1;
   world.transmit();
   ASSERT_EQ(world.port(1).sent.size(), 1u);
-  EXPECT_EQ(world.port(1).sent[0].to, &world.peer(1).destinations[0]);
+  EXPECT_EQ(world.port(1).sent[0].to, &world.peer(1).ways[0].to);
   EXPECT_EQ(world.port(1).sent[0].queue, 10u);
   world.port(1).room = ~0u;
   world.transmit();
@@ -409,7 +409,7 @@ TEST(Fanout, TheBucketIsAskedForWholeIpPackets) {
 TEST(Fanout, APeerWithoutThatLaneIsCounted) {
   World world;
   world.add_peer(0);
-  world.add_peer(1).lanes.resize(1);
+  world.add_peer(1).ways.pop_back();
   world.arrive(0, 1, {world.frame(64), world.frame(64)});
   world.process();
   EXPECT_EQ(world.dropped(Drop::tx_failed), 2u);
@@ -527,10 +527,10 @@ TEST(Fanout, SendRawAddsHeadersAndChecksumsOnly) {
     PeerKind kind;
     kind.is_ipv6 = is_ipv6;
     fanout::Peer& peer = world.add_peer(0, kind);
-    peer.tx_queues[0] = 0;
+    peer.ways[0].tx_queue = 0;
     const Bytes body = world.make_frame(33);
     const auto send = [&](unsigned headroom) {
-      return world.fanout->send_raw(world.port(0), {}, peer.destinations[0],
+      return world.fanout->send_raw(world.port(0), {}, peer.ways[0].to,
                                     world.make_datagram(0, 0, 1, body, headroom), *world.drops);
     };
     EXPECT_TRUE(send(0));

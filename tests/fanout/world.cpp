@@ -128,8 +128,8 @@ Peer& World::add_peer(uint32_t number, const PeerKind& kind) {
   made.copybreak_bytes = kind.copybreak_bytes;
   made.datagram_bytes_max = kind.datagram_bytes_max;
   for (unsigned lane = 0; lane < 2 + worker; ++lane) {
-    made.destinations.push_back(
-        make_destination(random, number, kind, static_cast<uint16_t>(7100 + lane)));
+    const port::Destination to =
+        make_destination(random, number, kind, static_cast<uint16_t>(7100 + lane));
     auto tx = std::make_shared<hop::TxLane>();
     tx->link_id = static_cast<uint32_t>(random.next());
     tx->check_off = kind.check_off;
@@ -140,8 +140,7 @@ Peer& World::add_peer(uint32_t number, const PeerKind& kind) {
     fill_random(random, key);
     tx->key = crypto::expand_link_key(key);
     keys_[number].push_back(key);
-    made.lanes.push_back(std::move(tx));
-    made.tx_queues.push_back(static_cast<uint16_t>(10 + lane));
+    made.add_way(to, std::move(tx), static_cast<uint16_t>(10 + lane));
   }
   made.state = fanout::make_peer_state(number, worker + 1, kind.queue_packets);
   peers.peers.push_back(std::move(made));
@@ -252,7 +251,7 @@ unsigned World::transmit() {
 
 void World::check_headers(uint32_t number, const Sent& sent, unsigned lane) {
   const PeerKind& k = kind(number);
-  const port::Destination& to = peer(number).destinations[lane];
+  const port::Destination& to = peer(number).ways[lane].to;
   ASSERT_GE(sent.bytes.size(), to.header_bytes + wire::hop_header_bytes);
   Bytes expected(to.header.begin(), to.header.begin() + to.header_bytes);
   Bytes headers_sent(sent.bytes.begin(), sent.bytes.begin() + to.header_bytes);
@@ -299,7 +298,7 @@ void World::check_headers(uint32_t number, const Sent& sent, unsigned lane) {
 }
 
 void World::check_hop(uint32_t number, unsigned lane, ByteSpan datagram, uint32_t tag_xor) {
-  const hop::TxLane& tx = *peer(number).lanes[lane];
+  const hop::TxLane& tx = *peer(number).ways[lane].lane;
   EXPECT_EQ(datagram[0], 1) << "version";
   EXPECT_EQ(load_be32(&datagram[4]), tx.link_id);
   uint64_t& last = counters[{number, lane}];
@@ -325,10 +324,10 @@ void World::check_hop(uint32_t number, unsigned lane, ByteSpan datagram, uint32_
 std::vector<Bytes> World::decode(uint32_t number, const Sent& sent, bool is_control) {
   const Peer& p = peer(number);
   unsigned lane = 0;
-  while (lane < p.destinations.size() && sent.to != &p.destinations[lane]) ++lane;
-  CC_ASSERT(lane < p.destinations.size());
+  while (lane < p.ways.size() && sent.to != &p.ways[lane].to) ++lane;
+  CC_ASSERT(lane < p.ways.size());
   EXPECT_EQ(sent.queue, 10 + lane);
-  const unsigned headers_bytes = p.destinations[lane].header_bytes;
+  const unsigned headers_bytes = p.ways[lane].to.header_bytes;
   if (headers_bytes > 0) check_headers(number, sent, lane);
   const ByteSpan datagram = ByteSpan(sent.bytes).subspan(headers_bytes);
   last_flags = datagram[1];

@@ -152,12 +152,10 @@ fanout::Peer LineRig::make_receiver(uint32_t peer) {
     to.remote.address = {192, 0, 2, static_cast<uint8_t>(peer + 1)};
     to.remote.port = static_cast<uint16_t>(base_port + 100 * (peer + 1) + l);
     to.local_port = base_port;
-    made.destinations.push_back(to);
     auto lane = std::make_shared<hop::TxLane>();
     lane->link_id = 0x55000 + l;
     lane->key = crypto::expand_link_key({9});
-    made.lanes.push_back(std::move(lane));
-    made.tx_queues.push_back(static_cast<uint16_t>(l == 0 ? 0 : l - 1));
+    made.add_way(to, std::move(lane), static_cast<uint16_t>(l == 0 ? 0 : l - 1));
   }
   made.state = fanout::make_peer_state(peer, config_.workers);
   return made;
