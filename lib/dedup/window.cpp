@@ -275,12 +275,23 @@ void Window::prefetch(Seq seq) const noexcept {
   __builtin_prefetch(&impl_->first_words[impl_->index_of(seq)]);
 }
 
+// What fill() writes, but for bytes that go past the caches.
+void Window::Impl::prefetch_place(const Arrival& a) const noexcept {
+  const uint64_t position = index_of(a.seq);
+  __builtin_prefetch(&metas[position], 1);
+  if (Slot::is_streamed(a.length)) return;
+  const auto* const to = reinterpret_cast<const uint8_t*>(bytes + position * slot_words);
+  for (unsigned at = 0; at < a.length; at += base::cache_line_bytes) {
+    __builtin_prefetch(to + at, 1);
+  }
+}
+
 // Words, then frames, then all of them published at once, then what needs the neighbours: each pass
 // over all arrivals, so that a fence is paid once.
 void Window::commit(std::span<const Arrival> arrivals, CommitResult* results) noexcept {
   Impl& w = *impl_;
   bool streams = false;
-  for (const Arrival& a : arrivals) __builtin_prefetch(&w.metas[w.index_of(a.seq)], 1);
+  for (const Arrival& a : arrivals) w.prefetch_place(a);
   for (size_t i = 0; i < arrivals.size(); ++i) {
     const Arrival& a = arrivals[i];
     CC_ASSERT_FRAME(a.length >= wire::frame_header_bytes);

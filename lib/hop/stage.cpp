@@ -172,8 +172,9 @@ bool affords(const RxLane& lane, uint16_t bytes, TimeNs now_ns) noexcept {
 void process(stage::Burst& burst, const LaneTable& lanes, ControlSink& control) noexcept {
   std::array<Verdict, stage::datagrams_max> verdicts;
   Checks checks;
+  if (burst.datagram_count > 1) prefetch_frames(burst.datagrams[1]);
   for (unsigned i = 0; i < burst.datagram_count; ++i) {
-    if (i + 1 < burst.datagram_count) prefetch_frames(burst.datagrams[i + 1]);
+    if (i + 2 < burst.datagram_count) prefetch_frames(burst.datagrams[i + 2]);
     verdicts[i] = admit(burst.datagrams[i], i, lanes, checks);
   }
   compare_checks(burst, checks, verdicts.data());

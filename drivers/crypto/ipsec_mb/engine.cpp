@@ -23,6 +23,18 @@ constexpr size_t chunk_max = 256;
 // frames in memory the second computes while it waits.
 constexpr size_t staged_payload_max = 512;
 
+// memcpy for what is too short to be worth its call.
+inline void copy_short(uint8_t* to, ByteSpan from) noexcept {
+  constexpr size_t step = 32;
+  const size_t size = from.size();
+  if (size < step) {
+    if (size > 0) std::memcpy(to, from.data(), size);
+    return;
+  }
+  for (size_t at = 0; at + step < size; at += step) std::memcpy(to + at, from.data() + at, step);
+  std::memcpy(to + size - step, from.data() + size - step, step);
+}
+
 struct MbKey final : SuiteKey {
   ~MbKey() override {
     explicit_bzero(&mac, sizeof mac);
@@ -130,10 +142,7 @@ class MbEngine final : public FrameEngine {
     const ByteSpan payload = payload_of(frame, frame_bytes);
     if (payload.size() <= staged_payload_max) {
       std::memcpy(staging_.data(), frame, wire::frame_hashed_header_bytes);
-      if (!payload.empty()) {
-        std::memcpy(staging_.data() + wire::frame_hashed_header_bytes, payload.data(),
-                    payload.size());
-      }
+      copy_short(staging_.data() + wire::frame_hashed_header_bytes, payload);
       gmac(key, nonce, {staging_.data(), wire::frame_hashed_header_bytes + payload.size()}, tag);
       return;
     }
