@@ -2,6 +2,7 @@
 #include "wire/control.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <type_traits>
 
@@ -113,6 +114,14 @@ void write_body(ByteWriter& out, const MtuReply& m) {
 void write_body(ByteWriter& out, const Close& m) {
   type(out, ControlType::close).u8(static_cast<uint8_t>(m.reason));
 }
+void write_body(ByteWriter& out, const Votes& m) {
+  CC_ASSERT(!m.digests.empty() && m.digests.size() <= votes_max);
+  type(out, ControlType::votes)
+      .be64(m.stream.value)
+      .be64(m.first_seq)
+      .u8(static_cast<uint8_t>(m.digests.size()));
+  for (const Digest& digest : m.digests) out.bytes(digest);
+}
 
 // Ends the parse of one body: everything read, nothing left, every enumerator known.
 Result<ControlMessage> finish(const ByteReader& in, bool known, std::string_view name,
@@ -204,6 +213,23 @@ Result<ControlMessage> parse_close(ByteReader& in) {
   m.reason = static_cast<CloseReason>(in.u8());
   const bool known = m.reason >= CloseReason::shutdown && m.reason <= CloseReason::rekey;
   return finish(in, known, "close", m);
+}
+
+// No vote is for a seq beyond the last one.
+Result<ControlMessage> parse_votes(ByteReader& in) {
+  Votes m;
+  m.stream.value = in.be64();
+  m.first_seq = in.be64();
+  const size_t count = in.u8();
+  const bool known = count >= 1 && count <= votes_max &&
+                     m.first_seq <= std::numeric_limits<Seq>::max() - (count - 1);
+  if (known && in.left() >= count * sizeof(Digest)) {
+    m.digests.resize(count);
+    for (Digest& digest : m.digests) digest = in.array<32>();
+  } else if (in.ok() && known) {
+    return bad_control("votes", "truncated");
+  }
+  return finish(in, known, "votes", std::move(m));
 }
 
 }  // namespace
@@ -306,6 +332,8 @@ Result<ControlMessage> parse_control(ByteSpan plaintext) {
       return parse_mtu_reply(in);
     case ControlType::close:
       return parse_close(in);
+    case ControlType::votes:
+      return parse_votes(in);
   }
   return error(ErrorCode::unsupported, "control message: type " + std::to_string(type_byte) +
                                            " is not known to version 1; it is counted and ignored");

@@ -75,6 +75,7 @@ enum class ControlType : uint8_t {
   mtu_probe = 10,
   mtu_reply = 11,
   close = 12,
+  votes = 13,
 };
 
 struct Keepalive {
@@ -144,13 +145,21 @@ enum class CloseReason : uint8_t { shutdown = 1, removed = 2, rekey = 3 };
 struct Close {
   CloseReason reason = CloseReason::shutdown;
 };
+// The sender has accepted the frames first_seq, first_seq + 1, ..., which have these digests: 1 to
+// votes_max of them.
+inline constexpr size_t votes_max = 36;
+struct Votes {
+  StreamId stream;
+  Seq first_seq = 0;
+  std::vector<Digest> digests;
+};
 
 using ControlMessage =
     std::variant<Keepalive, KeepaliveReply, DescriptorMessage, RefuseStream, Report, Nack, Pending,
-                 Tip, TipRequest, MtuProbe, MtuReply, Close>;
+                 Tip, TipRequest, MtuProbe, MtuReply, Close, Votes>;
 
 // Canonical: fields that a flag makes meaningless (digest8 without by_digest, the tip of an empty
-// stream) are not sent. The caller keeps descriptor_bytes_max and statement_bytes_max.
+// stream) are not sent. The caller keeps descriptor_bytes_max, statement_bytes_max and votes_max.
 Bytes encode(const ControlMessage& message);
 // Unknown types fail with `unsupported` (counted, never fatal); trailing bytes and unknown
 // enumerators with `invalid`. Bytes behind an mtu probe are padding. A message above

@@ -68,7 +68,7 @@ Status check_enumerators(const Descriptor& d) {
     return bad_descriptor("suite " + std::to_string(static_cast<unsigned>(d.suite)) +
                           " is not one of its class");
   }
-  if (d.delivery < Delivery::linked || d.delivery > Delivery::final) {
+  if (d.delivery < Delivery::linked || d.delivery > Delivery::accepted) {
     return bad_descriptor("unknown delivery");
   }
   if (d.reemit < Reemit::verified || d.reemit > Reemit::linked) {
@@ -121,8 +121,11 @@ Status check_descriptor(const Descriptor& d) {
     return bad_descriptor("resource has a character other than a-z 0-9 . _ -");
   }
   if (d.suite_class == SuiteClass::trusted &&
-      (d.votes_percent != 0 || d.delivery == Delivery::final || d.keeping == Keeping::kept)) {
+      (d.votes_percent != 0 || d.delivery != Delivery::linked || d.keeping == Keeping::kept)) {
     return bad_descriptor("a trusted stream takes no votes, is not final and is not kept");
+  }
+  if (d.keeping == Keeping::kept && d.delivery == Delivery::accepted) {
+    return bad_descriptor("a kept stream is delivered at final, not at accepted");
   }
   return {};
 }

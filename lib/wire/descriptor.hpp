@@ -16,7 +16,8 @@
 namespace chaincast::wire {
 
 enum class SuiteClass : uint8_t { open = 1, confidential = 2, trusted = 3 };
-enum class Delivery : uint8_t { linked = 1, final = 2 };  // when objects are handed to applications
+// When objects are handed to applications. `accepted`: enough neighbours vouch for the frames.
+enum class Delivery : uint8_t { linked = 1, final = 2, accepted = 3 };
 enum class Reemit : uint8_t { verified = 1, linked = 2 };  // when relays pass frames on
 enum class Keeping : uint8_t { live = 1, kept = 2 };
 
@@ -37,7 +38,7 @@ struct Descriptor {
   Reemit reemit = Reemit::verified;
   Keeping keeping = Keeping::live;
   bool carries_routes = false;  // lane 0 and the priority class
-  uint8_t votes_percent = 0;    // P of section 8; 0: no votes
+  uint8_t votes_percent = 0;    // delivery at accepted: the share of parents that must vouch
   uint32_t created_unix_s = 0;  // for display only; no decision compares clocks
   Signature signature{};
 };
@@ -59,7 +60,8 @@ inline constexpr uint32_t statement_interval_ms_max = 10'000;
 // The class that a suite belongs to; nothing for unknown suites.
 std::optional<SuiteClass> suite_class_of(Suite suite) noexcept;
 // Every rule that parse_descriptor applies to values, for whoever makes a descriptor: names the
-// field, the value and the range. Trusted streams take no votes, no `final` and are not kept.
+// field, the value and the range. Trusted streams take no votes, no `final` and are not kept; kept
+// ones are not delivered at `accepted`.
 Status check_descriptor(const Descriptor& descriptor);
 
 // What the signature covers: label "chaincast1 descriptor", 0, network id, body of the encoding.

@@ -64,6 +64,11 @@ inline constexpr Example tip_request = {"tip-request", "09 1122334455667788"};
 inline constexpr Example mtu_probe = {"mtu-probe", "0a 00000007 05dc"};
 inline constexpr Example mtu_reply = {"mtu-reply", "0b 00000007 05dc"};
 inline constexpr Example close = {"close", "0c 01"};
+inline constexpr Example votes = {
+    "votes",
+    "0d 1122334455667788 0000000000000100 02 "
+    "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f "
+    "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"};
 
 inline constexpr Example descriptor = {
     "descriptor",

@@ -49,6 +49,7 @@ inline std::vector<std::pair<example::Example, ControlMessage>> control_messages
       {example::mtu_probe, MtuProbe{7, 1500}},
       {example::mtu_reply, MtuReply{7, 1500}},
       {example::close, Close{CloseReason::shutdown}},
+      {example::votes, Votes{stream, 256, {counting<Digest>(0x00), counting<Digest>(0x20)}}},
   };
 }
 

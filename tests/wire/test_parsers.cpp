@@ -106,7 +106,9 @@ TEST(Control, extremes_round_trip) {
       TipRequest{stream},
       MtuProbe{0xffffffff, 0xffff},
       MtuReply{0xffffffff, 0xffff},
-      Close{CloseReason::rekey}};
+      Close{CloseReason::rekey},
+      Votes{stream, max64, {Digest{}}},
+      Votes{stream, max64 - (votes_max - 1), std::vector<Digest>(votes_max)}};
   for (const ControlMessage& message : messages) {
     const Bytes bytes = encode(message);
     ASSERT_LE(bytes.size(), control_bytes_max);
@@ -119,11 +121,26 @@ TEST(Control, extremes_round_trip) {
 
 TEST(Control, unknown_types_are_unsupported) {
   for (unsigned type = 0; type < 256; ++type) {
-    if (type >= 1 && type <= 12) continue;
+    if (type >= 1 && type <= 13) continue;
     const auto parsed = parse_control(Bytes{static_cast<uint8_t>(type), 1, 2, 3});
     ASSERT_FALSE(parsed.ok());
     EXPECT_EQ(parsed.error().code, ErrorCode::unsupported) << type;
   }
+}
+
+TEST(Control, refuses_votes_for_no_frame_and_beyond_the_last_seq) {
+  const auto bytes = [](Seq first, size_t count, size_t digests) {
+    ByteWriter out;
+    out.u8(13).be64(1).be64(first).u8(static_cast<uint8_t>(count));
+    for (size_t i = 0; i < digests; ++i) out.bytes(Digest{});
+    return out.take();
+  };
+  EXPECT_TRUE(parse_control(bytes(max64 - 1, 2, 2)).ok());
+  EXPECT_FALSE(parse_control(bytes(max64, 2, 2)).ok());
+  EXPECT_FALSE(parse_control(bytes(7, 0, 0)).ok());
+  EXPECT_FALSE(parse_control(bytes(7, 2, 1)).ok());
+  EXPECT_FALSE(parse_control(bytes(7, 2, 3)).ok());
+  EXPECT_FALSE(parse_control(bytes(7, votes_max + 1, votes_max + 1)).ok());
 }
 
 TEST(Control, refuses_unknown_enumerators_and_sizes) {
@@ -223,7 +240,8 @@ TEST(Descriptor, refuses_unknown_enumerators_and_mixed_classes) {
   expect_descriptor_refused("class", [](D d) { d.suite = Suite{0}; });
   expect_descriptor_refused("class", [](D d) { d.suite = Suite{6}; });
   expect_descriptor_refused("class", [](D d) { d.suite = Suite::sha256_gmac; });
-  expect_descriptor_refused("delivery", [](D d) { d.delivery = Delivery{3}; });
+  expect_descriptor_refused("delivery", [](D d) { d.delivery = Delivery{4}; });
+  expect_descriptor_refused("kept", [](D d) { d.delivery = Delivery::accepted; });
   expect_descriptor_refused("re-emission", [](D d) { d.reemit = Reemit{0}; });
   expect_descriptor_refused("kept", [](D d) { d.keeping = Keeping{3}; });
   const auto trusted = [](D d) {
@@ -238,6 +256,7 @@ TEST(Descriptor, refuses_unknown_enumerators_and_mixed_classes) {
   EXPECT_TRUE(parse_descriptor(encode(good)).ok());
   expect_descriptor_refused("trusted", [&](D d) { trusted(d), d.votes_percent = 51; });
   expect_descriptor_refused("trusted", [&](D d) { trusted(d), d.delivery = Delivery::final; });
+  expect_descriptor_refused("trusted", [&](D d) { trusted(d), d.delivery = Delivery::accepted; });
   expect_descriptor_refused("trusted", [&](D d) { trusted(d), d.keeping = Keeping::kept; });
   for (const size_t at : {size_t{0}, size_t{103}}) {  // format, flags
     Bytes bytes = encode(sample::descriptor());

@@ -19,7 +19,8 @@ local FRAME_KINDS = { [0] = "data", [1] = "route update", [2] = "statement" }
 local SUITES = { "sha256-gmac", "sha256-gcm", "sha256-gmac-ct", "sha256-gcm-ct", "gmac" }
 local CHECKS = { [0] = "wrong", [1] = "right", [2] = "not known", [3] = "off" }
 local MESSAGES = { "keepalive", "keepalive_reply", "descriptor", "refuse_stream", "report", "nack",
-                   "pending", "tip", "tip_request", "mtu_probe", "mtu_reply", "close" }
+                   "pending", "tip", "tip_request", "mtu_probe", "mtu_reply", "close",
+                   "votes" }
 
 field("kind", "uint8", "Kind of datagram", base.DEC, DATAGRAM_KINDS)
 field("version", "uint8", "Version")
@@ -109,6 +110,9 @@ fields_of("message", {
   { "packet_bytes", "uint16", "IP packet size (bytes)" },
   { "padding", "bytes", "Padding" },
   { "reason", "uint8", "Reason", base.DEC, { "shutdown", "removed", "rekey" } },
+  { "count", "uint8", "Votes" },
+  { "vote_seq", "uint64", "Seq" },
+  { "vote", "bytes", "Digest" },
   { "unknown", "bytes", "Body of an unknown message" },
 })
 
@@ -125,7 +129,7 @@ fields_of("descriptor", {
   { "window_log2", "uint8", "Window (log2 frames)" },
   { "statement_frames_max", "uint16", "Statement after (frames)" },
   { "statement_interval_ms", "uint32", "Statement interval (ms)" },
-  { "delivery", "uint8", "Delivery", base.DEC, { "linked", "final" } },
+  { "delivery", "uint8", "Delivery", base.DEC, { "linked", "final", "accepted" } },
   { "reemit", "uint8", "Re-emit", base.DEC, { "verified", "linked" } },
   { "keeping", "uint8", "Keeping", base.DEC, { "live", "kept" } },
   { "flags", "uint8", "Flags", base.HEX },

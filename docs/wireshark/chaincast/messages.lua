@@ -76,6 +76,20 @@ bodies[10] = function(read)
   return true
 end
 
+bodies[13] = function(read, tree)
+  if not read.has(17) then return false end
+  read.next("message.stream", 8)
+  local first = read.next("message.first_seq", 8):uint64()
+  local count = read.next("message.count", 1):uint()
+  if count < 1 or count > 36 or read.left() ~= 32 * count then return false end
+  if first + (count - 1) < first then return false end
+  for i = 0, count - 1 do
+    read.next("message.vote", 32)
+    cc.generated(tree, "message.vote_seq", first + i)
+  end
+  return true
+end
+
 local function dissect_message(plain, pinfo, tree)
   local range = ByteArray.new(plain, true):tvb("Opened message")()
   local branch = tree:add(cc.proto, range, "Message")
