@@ -24,11 +24,12 @@ Link16 link_to(const Digest& digest) {
 }  // namespace
 
 void Chain::start(Seq at, const Digest& previous) {
-  start_ = seen_end_ = linked_next_ = final_next_ = covered_end_ = at;
+  start_ = seen_end_ = linked_next_ = final_next_ = accepted_next_ = covered_end_ = at;
   anchor_ = {at, link_to(previous)};
 }
 
 void Chain::lose(Seq first, Seq last) {
+  accepted_next_ = std::max(accepted_next_, last + 1);
   gaps_.forget_below(last + 1);
   walks_.erase(walks_.begin(), walks_.upper_bound(last));
   const bool adjoins = !lost_.empty() && lost_.back().second + 1 == first;
@@ -37,6 +38,13 @@ void Chain::lose(Seq first, Seq last) {
   } else {
     lost_.emplace_back(first, last);
   }
+}
+
+// What the votes erred about, below what is lost otherwise.
+void Chain::lose_one(Seq seq) {
+  const auto above = std::find_if(lost_.begin(), lost_.end(),
+                                  [seq](const auto& range) { return range.second >= seq; });
+  if (above == lost_.end() || above->first > seq) lost_.emplace(above, seq, seq);
 }
 
 void Chain::restart_linking(Seq at, std::optional<Link16> link) {
@@ -130,6 +138,7 @@ bool Chain::walk(Seq from, Wanted wanted, TimeNs now_ns) {
     if (at->final_variant >= 0) return variant == at->final_variant;
     if (variant < 0) {
       contradict(*at, now_ns);
+      at->accepted_variant = -1;
       return wait_at(seq, wanted);
     }
     if (variant != at->chosen && seq < linked_next_) contradict(*at, now_ns);
@@ -166,7 +175,7 @@ int Chain::fitting(const ChainEntry& at, TimeNs now_ns) {
     if (at.variants[v].is_present && links_back(at, v)) return static_cast<int>(v);
   }
   ChainEntry* previous = at.seq > 0 && at.seq != anchor_.seq ? entry(at.seq - 1) : nullptr;
-  if (previous == nullptr || previous->final_variant >= 0) return -1;
+  if (previous == nullptr || previous->decided() >= 0) return -1;
   const uint8_t other = previous->chosen == 0 ? 1 : 0;
   if (!previous->variants[other].is_present || !links_back(*previous, other)) return -1;
   for (unsigned v = 0; v < 2; ++v) {
@@ -183,8 +192,8 @@ void Chain::link_on(TimeNs now_ns) {
   for (; linked_next_ < seen_end_; ++linked_next_) {
     ChainEntry* at = entry(linked_next_);
     if (at == nullptr) return;
-    if (at->final_variant >= 0) {
-      at->chosen = static_cast<uint8_t>(at->final_variant);
+    if (at->decided() >= 0) {
+      at->chosen = static_cast<uint8_t>(at->decided());
       continue;
     }
     const int variant = fitting(*at, now_ns);
@@ -223,7 +232,8 @@ void Chain::trim_walks(TimeNs now_ns) {
   while (!walks_.empty()) {
     const Seq seq = walks_.begin()->first;
     const bool is_behind = seq < final_next_;
-    if (!is_behind && (seq >= linked_next_ || !is_expired(seq, now_ns))) return;
+    if (!is_behind && (seq >= limit() || !is_expired(seq, now_ns))) return;
+    if (rules_.needs_accepted && !is_accepted(seq)) lose_one(seq);
     walks_.erase(walks_.begin());
     final_next_ = std::max(final_next_, seq + 1);
     finalise();
@@ -260,14 +270,52 @@ bool Chain::give_up_linked(TimeNs now_ns) {
   return true;
 }
 
+bool Chain::accept(Seq seq, const Digest& digest) {
+  ChainEntry* at = entry(seq);
+  const int variant = at == nullptr ? -1 : matching(*at, {digest, digest.size()});
+  if (variant < 0) return false;
+  if (at->final_variant >= 0) return variant == at->final_variant;
+  at->accepted_variant = static_cast<int8_t>(variant);
+  return true;
+}
+
+bool Chain::is_accepted(Seq seq) const {
+  const ChainEntry* at = find(seq);
+  return at != nullptr && at->decided() >= 0;
+}
+
+void Chain::accept_on() {
+  while (is_accepted(accepted_next_)) ++accepted_next_;
+}
+
+// Neither votes nor the origin's word will come for what stands below an expired walk.
+bool Chain::give_up_accepted(TimeNs now_ns) {
+  const Seq first = accepted_next_;
+  const auto walk_above = walks_.lower_bound(first);
+  if (first >= covered_end_ || walk_above == walks_.end()) return false;
+  if (!is_expired(walk_above->first, now_ns)) return false;
+  Seq last = first;
+  while (last < walk_above->first && !is_accepted(last + 1)) ++last;
+  std::optional<Link16> link;
+  if (last == walk_above->first) link = link_to(walk_above->second.digest);
+  lose(first, last);
+  final_next_ = std::max(final_next_, last + 1);
+  if (linked_next_ <= last) restart_linking(last + 1, link);
+  return true;
+}
+
 bool Chain::settle(TimeNs now_ns) {
   for (;;) {
     if (!walk_all(now_ns)) return false;
     finalise();
     link_on(now_ns);
+    if (rules_.needs_accepted) accept_on();
     if (!rules_.gives_up) return true;
     if (!rules_.needs_final) trim_walks(now_ns);
-    if (!(rules_.needs_final ? give_up_final(now_ns) : give_up_linked(now_ns))) return true;
+    const bool has_given_up = rules_.needs_final      ? give_up_final(now_ns)
+                              : rules_.needs_accepted ? give_up_accepted(now_ns)
+                                                      : give_up_linked(now_ns);
+    if (!has_given_up) return true;
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <map>
@@ -21,7 +22,8 @@
 //
 // Linking: at each seq the variant whose link names the digest chosen at seq - 1. If only the other
 // variant at seq - 1 fits, the choice there is changed, as long as that one links on as well.
-// The origin's word outranks both: walking down from a statement's digest, link by link, marks each
+// A variant that is accepted (docs/membership.md, "Votes") is chosen without a look at its link.
+// The origin's word outranks all: walking down from a statement's digest, link by link, marks each
 // variant found as final. A walk that meets a hole, or frames that all contradict it, waits there.
 //
 // Giving up (live streams): only below what a statement covers, so that frames a member made up
@@ -40,18 +42,23 @@ struct ChainEntry {
   bool is_used = false;
   uint8_t chosen = 0;
   int8_t final_variant = -1;
+  int8_t accepted_variant = -1;
   bool is_wanted = false;      // the window keeps a place for the origin's variant
   TimeNs contradicted_ns = 0;  // 0: never
   std::array<ChainVariant, 2> variants;
 
+  // What is settled by more than links; -1: nothing.
+  int8_t decided() const { return final_variant >= 0 ? final_variant : accepted_variant; }
   unsigned best() const {
-    return final_variant >= 0 ? static_cast<unsigned>(final_variant) : chosen;
+    const int8_t known = decided();
+    return known >= 0 ? static_cast<unsigned>(known) : chosen;
   }
 };
 
 struct ChainRules {
-  bool needs_final = false;  // delivery waits for the origin's word
-  bool gives_up = true;      // live
+  bool needs_final = false;     // delivery waits for the origin's word
+  bool needs_accepted = false;  // or until the frame is accepted, whichever is first
+  bool gives_up = true;         // live
   TimeNs gap_deadline_ns = 2 * ns_per_s;
 };
 
@@ -72,6 +79,8 @@ class Chain {
   // The origin's signature covers everything up to `last`, whose digest is this. False if that
   // contradicts another signed one.
   bool add_word(Seq last, const Digest& digest);
+  // This variant of `seq` is accepted. False if it is not here, or another one is final.
+  bool accept(Seq seq, const Digest& digest);
   // Moves linked_next and final_next as far as they go, gives up what is too old. False: two signed
   // histories.
   bool settle(TimeNs now_ns);
@@ -84,11 +93,21 @@ class Chain {
   Seq seen_end() const { return seen_end_; }
   Seq linked_next() const { return linked_next_; }
   Seq final_next() const { return final_next_; }
+  // First seq neither accepted nor final; of use with needs_accepted alone.
+  Seq accepted_next() const { return accepted_next_; }
   Seq covered_end() const { return covered_end_; }
   // Delivery may go up to here.
-  Seq limit() const { return rules_.needs_final ? final_next_ : linked_next_; }
+  Seq limit() const {
+    if (rules_.needs_final) return final_next_;
+    return rules_.needs_accepted ? std::min(accepted_next_, linked_next_) : linked_next_;
+  }
   const Gaps& gaps() const { return gaps_; }
   bool is_blocked() const { return !gaps_.empty() || !walks_.empty() || linked_next_ < seen_end_; }
+
+  // The origin's word may take back what the votes erred about.
+  bool is_deliverable(Seq seq) const {
+    return !rules_.needs_accepted || find(seq) == nullptr || is_accepted(seq);
+  }
 
   // Given up, oldest first, not yet reported: inclusive ranges.
   std::deque<std::pair<Seq, Seq>>& lost() { return lost_; }
@@ -110,6 +129,7 @@ class Chain {
     if (ChainEntry* at = entry(seq)) {
       at->variants[1].is_present = false;
       at->chosen = 0;
+      if (at->accepted_variant == 1) at->accepted_variant = -1;
     }
   }
   // Calls resolve(seq, variant) for each seq that had two variants and of which the origin's word
@@ -125,6 +145,7 @@ class Chain {
       at->variants[0] = at->variants[variant];
       at->variants[1].is_present = false;
       at->final_variant = 0;
+      if (at->accepted_variant >= 0) at->accepted_variant = 0;
       at->chosen = 0;
       return true;
     });
@@ -163,7 +184,11 @@ class Chain {
   void trim_walks(TimeNs now_ns);
   bool give_up_final(TimeNs now_ns);
   bool give_up_linked(TimeNs now_ns);
+  bool give_up_accepted(TimeNs now_ns);
+  bool is_accepted(Seq seq) const;
+  void accept_on();
   void lose(Seq first, Seq last);
+  void lose_one(Seq seq);
   void restart_linking(Seq at, std::optional<Link16> link);
   std::optional<Link16> wanted_at(Seq seq) const;
 
@@ -179,6 +204,7 @@ class Chain {
   Seq seen_end_ = 0;  // every seq below is here, missing, or given up
   Seq linked_next_ = 0;
   Seq final_next_ = 0;
+  Seq accepted_next_ = 0;
   Seq covered_end_ = 0;
 };
 

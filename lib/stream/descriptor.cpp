@@ -75,8 +75,9 @@ dedup::WindowConfig window_config(const wire::Descriptor& descriptor) {
   config.links_by_digest = links_by_digest(descriptor.suite);
   // Half a window: nothing that the origin has not signed yet is ever stale.
   config.signed_lead_max = uint64_t{1} << (descriptor.window_log2 - 1);
+  // What is not accepted in time is delivered at final.
   config.floor_waits_for_final =
-      descriptor.delivery == wire::Delivery::final || descriptor.keeping == wire::Keeping::kept;
+      descriptor.delivery != wire::Delivery::linked || descriptor.keeping == wire::Keeping::kept;
   return config;
 }
 

@@ -39,6 +39,7 @@ class ReceiverMachine final : public Receiver {
   void start_at_descriptor(TimeNs now_ns) override;
   bool learn_statement(ByteSpan payload, TimeNs now_ns) override;
   bool poll(TimeNs now_ns, unsigned frames_max, Sink* sink) override;
+  bool accept(Seq seq, const Digest& digest) override { return chain_.accept(seq, digest); }
   TimeNs next_timer_ns() const override;
   void missing(std::vector<Missing>& out, size_t max) const override;
   std::optional<unsigned> variant_of(Seq seq, const std::array<uint8_t, 8>* digest8) const override;
@@ -52,6 +53,7 @@ class ReceiverMachine final : public Receiver {
   static ChainRules rules_of(const ReceiverConfig& config, const wire::Descriptor& descriptor) {
     const bool is_kept = descriptor.keeping == wire::Keeping::kept;
     return {.needs_final = is_kept || descriptor.delivery == wire::Delivery::final,
+            .needs_accepted = descriptor.delivery == wire::Delivery::accepted,
             .gives_up = !is_kept,
             .gap_deadline_ns = config.gap_deadline_ns};
   }
@@ -71,6 +73,7 @@ class ReceiverMachine final : public Receiver {
   void deliver_frame(Seq seq);
   void move_window();
   void end_conflicts();
+  void tell_final();
   bool make_room();
   void update_status(TimeNs now_ns);
 
@@ -92,6 +95,7 @@ class ReceiverMachine final : public Receiver {
   Seq delivered_next_ = 0;
   Seq look_at_ = 0;  // where the search of the gaps goes on
   uint64_t seconds_seen_ = 0;
+  Seq final_told_ = 0;  // to the judge
   TimeNs polled_ns_ = 0;
 
   Bytes frame_;    // one frame as read from the window
@@ -199,6 +203,11 @@ bool ReceiverMachine::read_variant(Seq seq, unsigned variant) {
   std::copy_n(frame_.begin() + wire::frame_offset_link, content.link.size(), content.link.begin());
   chain_.add(seq, variant, content);
   ++counters_.frames;
+  if (config_.judge != nullptr &&
+      config_.judge->on_frame(seq, content.digest,
+                              wire::tag48(frame_.data() + wire::frame_offset_tag))) {
+    chain_.accept(seq, content.digest);
+  }
   if (wire::kind_of(kind) == wire::Kind::statement) offer_statement(stored->length);
   return true;
 }
@@ -323,7 +332,7 @@ bool ReceiverMachine::deliver(unsigned frames_max, Sink* sink) {
     const auto& lost = chain_.lost();
     if (!lost.empty() && lost.front().first <= delivered_next_) {
       report_lost(sink);
-    } else if (delivered_next_ < chain_.limit()) {
+    } else if (delivered_next_ < chain_.limit() && chain_.is_deliverable(delivered_next_)) {
       deliver_frame(delivered_next_);
     } else {
       return false;
@@ -343,6 +352,17 @@ void ReceiverMachine::move_window() {
     }
   }
   if (chain_.final_next() > 0) window_.mark_final(chain_.final_next() - 1);
+}
+
+void ReceiverMachine::tell_final() {
+  if (config_.judge == nullptr) return;
+  const Seq held = chain_.seen_end() - std::min<Seq>(chain_.seen_end(), window_.size());
+  final_told_ = std::max({final_told_, chain_.start_seq(), held});
+  for (; final_told_ < chain_.final_next(); ++final_told_) {
+    const ChainEntry* at = chain_.find(final_told_);
+    if (at == nullptr || at->final_variant < 0) continue;
+    config_.judge->on_final(final_told_, at->variants[at->best()].digest);
+  }
 }
 
 // What the origin's word decides need not take room as a conflict any longer.
@@ -373,6 +393,9 @@ void ReceiverMachine::update_status(TimeNs now_ns) {
   status_.anchor_seq = chain_.start_seq();
   status_.linked_next = chain_.linked_next();
   status_.final_next = chain_.final_next();
+  if (descriptor_.delivery == wire::Delivery::accepted) {
+    status_.accepted_next = chain_.accepted_next();
+  }
   status_.delivered_next = delivered_next_;
   status_.highest_seen = chain_.seen_end() > 0 ? chain_.seen_end() - 1 : 0;
   status_.is_held = statements_.is_forked();
@@ -391,6 +414,7 @@ bool ReceiverMachine::poll(TimeNs now_ns, unsigned frames_max, Sink* sink) {
     apply(statement, now_ns);
   }
   if (!chain_.settle(now_ns)) statements_.report_fork(statements_.newest_fields());
+  tell_final();
   end_conflicts();
   if (!statements_.is_forked()) {
     more = deliver(frames_max, sink) || more;

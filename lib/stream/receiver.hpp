@@ -38,11 +38,24 @@ class Sink {
   virtual void on_lost(Seq first, Seq last) = 0;  // inclusive
 };
 
+// Who says which frames of a stream are accepted, where it is delivered at `accepted`
+// (docs/membership.md, "Votes"). Called during Receiver::poll.
+class Judge {
+ public:
+  virtual ~Judge() = default;
+  // A committed variant, once it can be read. True if it is accepted.
+  virtual bool on_frame(Seq seq, const Digest& digest, uint64_t tag48) = 0;
+  // The origin's word covers `seq`, whose frame has this digest. Ascending; seqs that were given up
+  // are left out.
+  virtual void on_final(Seq seq, const Digest& digest) = 0;
+};
+
 struct ReceiverConfig {
   TimeNs gap_deadline_ns = 2 * ns_per_s;  // live streams only
   TimeNs stale_after_ns = 30 * ns_per_s;  // no statement for so long: the stream is stale
   unsigned statements_per_poll_max = 4;   // signature checks (70 us each)
   bool is_own = false;                    // this node is the origin: nothing to repair
+  Judge* judge = nullptr;  // outlives the receiver; null: only what is final is accepted
 };
 
 // Every seq that delivery has passed is in exactly one of delivered, dropped, other and lost
@@ -69,6 +82,7 @@ struct ReceiverStatus {
   bool anchor_is_descriptor = false;
   Seq linked_next = 0;     // first seq not linked
   Seq final_next = 0;      // first seq not final
+  Seq accepted_next = 0;   // first seq neither accepted nor final; 0 unless delivered at `accepted`
   Seq delivered_next = 0;  // first seq not handed out (or given up)
   Seq highest_seen = 0;    // highest seq that was committed here or that the origin has signed
   bool is_stale = false;
@@ -101,6 +115,9 @@ class Receiver {
   // waiting. Without a sink frames count as other and delivery follows the stream; a sink that
   // comes later starts with the next whole object.
   virtual bool poll(TimeNs now_ns, unsigned frames_max, Sink* sink) = 0;
+  // The frame of `seq` with this digest is accepted: delivered by the next poll(), in its turn.
+  // False if it is not here yet, or the origin's word is another.
+  virtual bool accept(Seq seq, const Digest& digest) = 0;
   // When poll() has something to do next although nothing new was committed.
   virtual TimeNs next_timer_ns() const = 0;
 

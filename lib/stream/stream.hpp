@@ -14,6 +14,7 @@
 #include "dedup/window.hpp"
 #include "rcu/rcu.hpp"
 #include "stats/counter.hpp"
+#include "stream/origin_marks.hpp"
 #include "wire/descriptor.hpp"
 
 // One stream as workers and control share it, and the table that workers find it in. Made and
@@ -52,6 +53,7 @@ struct Stream {
   bool is_priority = false;  // routes: lane 0, ahead of stream frames
   bool is_own = false;       // this node is the origin
   std::unique_ptr<dedup::Window> window;
+  std::unique_ptr<OriginMarks> origin_marks;  // null unless delivered at `accepted`
 
   // Peers that get no frames of it: they refused the stream, or their path is too small for it.
   // Null: all get them. Written by control, read by workers.

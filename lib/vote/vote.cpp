@@ -32,6 +32,17 @@ std::vector<Seq> Votes::set_parents(std::vector<NodeId> parents) {
   parents.erase(std::unique(parents.begin(), parents.end()), parents.end());
   if (parents.size() > parents_max) parents.resize(parents_max);
   parents_ = std::move(parents);
+  return decide_all();
+}
+
+std::vector<Seq> Votes::set_rule(unsigned percent, unsigned tolerated) {
+  CC_ASSERT(percent <= 100);
+  config_.percent = percent;
+  config_.tolerated = tolerated;
+  return decide_all();
+}
+
+std::vector<Seq> Votes::decide_all() {
   std::vector<Seq> out;
   for (Seq seq = floor_; seq < floor_ + slots_.size(); ++seq) {
     Slot& at = slot(seq);

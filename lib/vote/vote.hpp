@@ -51,9 +51,14 @@ class Votes {
   // counting. Returns the seqs that are accepted by this, because fewer are needed now.
   std::vector<Seq> set_parents(std::vector<NodeId> parents);
   size_t needed() const;
+  size_t parents() const { return parents_.size(); }
+  // Another P and t, from now on. Returns the seqs that are accepted by this. What is accepted
+  // stays so.
+  std::vector<Seq> set_rule(unsigned percent, unsigned tolerated);
   // With fewer than 2t + 1 parents t liars could outvote the honest: such a stream is delivered at
   // the origin's signature only.
-  bool is_sufficient() const { return parents_.size() >= 2 * size_t{config_.tolerated} + 1; }
+  bool is_sufficient() const { return parents_.size() >= parents_wanted(); }
+  size_t parents_wanted() const { return 2 * size_t{config_.tolerated} + 1; }
 
   Outcome on_vote(const NodeId& voter, Seq seq, const Digest& digest);
   Outcome on_origin_link(Seq seq, const Digest& digest);
@@ -66,6 +71,7 @@ class Votes {
   // Named since the last call.
   std::vector<Liar> take_liars();
   const VoteCounters& counters() const { return counters_; }
+  const VoteConfig& config() const { return config_; }
 
  private:
   struct Vote {
@@ -82,10 +88,11 @@ class Votes {
   Slot& slot(Seq seq) { return slots_[seq % slots_.size()]; }
   std::optional<Outcome> outside(Seq seq);
   bool decide(Slot& slot);
+  std::vector<Seq> decide_all();
   bool is_parent(const NodeId& id) const;
   void name(const NodeId& voter, Seq seq);
 
-  const VoteConfig config_;
+  VoteConfig config_;
   std::vector<NodeId> parents_;  // ascending
   std::vector<Slot> slots_;
   Seq floor_ = 0;
