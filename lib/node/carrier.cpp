@@ -88,6 +88,9 @@ Status Carrier::give(const std::string& name, const identity::SecretFile& secret
 Status Carrier::start_origin(const std::string& name, Resource& resource, TimeNs now_ns) {
   stream::OriginConfig config;
   config.descriptor = descriptor_of(resource.config);
+  if (config.descriptor.delivery == wire::Delivery::accepted && !resource.config.votes_percent) {
+    config.descriptor.votes_percent = static_cast<uint8_t>(votes_default_percent_);
+  }
   config.descriptor.network = config_.network;
   config.descriptor.created_unix_s = static_cast<uint32_t>(time(nullptr));
   config.pack_wait_ns = resource.config.pack_wait_us * ns_per_us;
@@ -151,13 +154,16 @@ Result<Carried*> Carrier::carry(const stream::SignedDescriptor& descriptor, Reso
   carried->origin = std::move(origin);
   carried->resource = descriptor.descriptor.resource;
   carried->quiet_since_ns = now_ns;
+  make_ballots(*carried, resource);
   stream::ReceiverConfig receiver;
+  receiver.judge = carried->ballots.get();
   receiver.gap_deadline_ns = resource.config.gap_deadline_ms * ns_per_ms;
   receiver.is_own = shared->is_own;
   stream::Stream* raw = shared.get();
   carried->receiver = stream::Receiver::create(
       receiver, shared->descriptor, shared->descriptor_digest, *shared->window, toolbox_, *engine_,
       [raw](Epoch epoch) { return raw->key_of(epoch); });
+  if (carried->ballots) carried->ballots->attach(*carried->receiver);
   carried->repair =
       repair::Repair::create(config_.repair, shared->id, shared->descriptor, *carried->receiver,
                              *shared->window, shared->is_own, config_.seed ^ shared->id.value);
@@ -169,6 +175,7 @@ Result<Carried*> Carrier::carry(const stream::SignedDescriptor& descriptor, Reso
   }
   Carried* out = carried.get();
   carried_[shared->id] = std::move(carried);
+  follow_votes();
   for (uint32_t peer : peering_->peers_up()) meet(*out, peer, now_ns);
   return out;
 }
@@ -179,6 +186,7 @@ void Carrier::drop(StreamId id) {
   plane_.streams.remove(id, retirer_);
   retirer_.retire_shared(found->second->stream);
   carried_.erase(found);
+  follow_votes();
 }
 
 // Neighbours stop sending it, and offer it again from time to time: its resource may be back.
@@ -260,7 +268,12 @@ bool Carrier::poll(TimeNs now_ns) {
     const auto resource = resources_.find(carried->resource);
     if (resource == resources_.end()) continue;
     Sink sink(resource->second->delivery, *carried->stream);
+    if (carried->ballots) {
+      carried->ballots->follow(kinship_, carried->resource, now_ns);
+      carried->ballots->look_at_marks();
+    }
     is_busy |= carried->receiver->poll(now_ns, frames_per_poll_max, &sink);
+    if (carried->ballots) count_votes(*carried);
     repair::RepairOutput out;
     if (carried->repair->next_timer_ns() <= now_ns) carried->repair->tick(now_ns, out);
     send(id, out);

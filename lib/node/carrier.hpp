@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "identity/identity.hpp"
+#include "node/ballots.hpp"
 #include "node/config.hpp"
 #include "node/delivery.hpp"
 #include "node/mailer.hpp"
@@ -40,6 +41,7 @@ struct CarrierCounters {
 struct Carried {
   std::shared_ptr<stream::Stream> stream;
   std::unique_ptr<stream::Origin> origin;  // null unless it is ours
+  std::unique_ptr<Ballots> ballots;        // null unless delivered at `accepted`
   std::unique_ptr<stream::Receiver> receiver;
   std::unique_ptr<repair::Repair> repair;
   std::string resource;
@@ -75,6 +77,15 @@ class Carrier final : public PeerListener {
   // Which peers a resource's streams may go to; unless set, all. Asked when the two meet.
   using Gate = std::function<bool(uint32_t peer, const std::string& resource)>;
   void set_gate(Gate gate) { gate_ = std::move(gate); }
+
+  // Who names parents and children of a stream; outlives the last poll. Unless set, nobody.
+  void set_kinship(const Kinship* kinship) { kinship_ = kinship; }
+  // P of streams of ours whose configuration states none.
+  void set_votes_default(unsigned percent) { votes_default_percent_ = percent; }
+  // This node's own rule for a resource: P and t of all its streams from now on, but for what
+  // other nodes know of our origin's, whose descriptor is signed.
+  Status set_votes(const std::string& name, unsigned percent, unsigned tolerated);
+  const FalseVoters& false_voters() const { return false_voters_; }
 
   // What every request for an unknown resource is answered.
   static Error not_configured(std::string_view name);
@@ -136,6 +147,9 @@ class Carrier final : public PeerListener {
   void send_descriptor(Carried& carried, uint32_t peer, TimeNs now_ns);
   void repeat_descriptors(Carried& carried, TimeNs now_ns);
   void update_neighbours(Carried& carried, TimeNs now_ns);
+  void make_ballots(Carried& carried, const Resource& resource);
+  void count_votes(Carried& carried);
+  void follow_votes();
   void publish_refusals(Carried& carried);
   void send(StreamId stream, repair::RepairOutput& out);
   Carried* find(StreamId id, uint32_t peer);
@@ -152,6 +166,9 @@ class Carrier final : public PeerListener {
   Log log_;
   Peering* peering_ = nullptr;
   Gate gate_;
+  const Kinship* kinship_ = nullptr;
+  unsigned votes_default_percent_ = votes_default_percent;
+  FalseVoters false_voters_;
   std::map<std::string, std::unique_ptr<Resource>, std::less<>> resources_;
   std::map<StreamId, std::unique_ptr<Carried>> carried_;
   std::set<StreamId> forgotten_;  // bounded; not to be learned again from neighbours

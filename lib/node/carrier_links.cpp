@@ -107,6 +107,14 @@ void Carrier::update_neighbours(Carried& carried, TimeNs now_ns) {
     }
   }
   carried.repair->set_neighbours(neighbours, now_ns);
+  if (carried.ballots) {
+    std::vector<Ballots::Neighbour> voters;
+    for (const repair::Neighbour& neighbour : neighbours) {
+      const hop::LinkStatus& link = peering_->status(neighbour.peer);
+      voters.push_back({neighbour.peer, link.node, !link.check_off});
+    }
+    carried.ballots->set_neighbours(std::move(voters));
+  }
   publish_refusals(carried);
 }
 
@@ -175,7 +183,62 @@ void Carrier::on_message(uint32_t peer, const wire::ControlMessage& message, Tim
       carried->repair->on_tip_request(peer, now_ns, out);
     }
     send(request->stream, out);
+  } else if (const auto* votes = std::get_if<wire::Votes>(&message)) {
+    Carried* carried = about(votes->stream);
+    if (carried != nullptr && carried->ballots) carried->ballots->on_votes(peer, *votes);
   }
+}
+
+// ---- votes ----------------------------------------------------------------------------------
+
+void Carrier::make_ballots(Carried& carried, const Resource& resource) {
+  stream::Stream& stream = *carried.stream;
+  if (stream.descriptor.delivery != wire::Delivery::accepted) return;
+  stream.origin_marks = std::make_unique<stream::OriginMarks>(stream.window->size());
+  const unsigned percent = resource.config.votes_percent.value_or(stream.descriptor.votes_percent);
+  carried.ballots =
+      std::make_unique<Ballots>(percent, resource.config.tolerated, stream,
+                                identity::node_id(toolbox_, stream.descriptor.origin));
+}
+
+// Workers look for the origin's own link only while it matters to some stream.
+void Carrier::follow_votes() {
+  const bool is_voting = std::any_of(carried_.begin(), carried_.end(), [](const auto& carried) {
+    return carried.second->ballots != nullptr;
+  });
+  plane_.is_voting.store(is_voting, std::memory_order_relaxed);
+}
+
+void Carrier::count_votes(Carried& carried) {
+  carried.ballots->cast([this](uint32_t peer, const wire::Votes& votes) {
+    return peering_->is_up(peer) && peering_->send(peer, votes);
+  });
+  for (const vote::Liar& liar : carried.ballots->take_liars()) {
+    if (!false_voters_.add(carried.resource, liar)) continue;
+    log_(
+        fmt::format("stream {}: node {} vouched for a frame that the origin did not send, or for "
+                    "two (seq {}); `show suspicion` has it",
+                    carried.resource, liar.voter.hex(), liar.seq));
+  }
+}
+
+Status Carrier::set_votes(const std::string& name, unsigned percent, unsigned tolerated) {
+  const auto found = resources_.find(name);
+  if (found == resources_.end()) return not_configured(name);
+  if (wire::suite_class_of(found->second->config.suite) == wire::SuiteClass::trusted) {
+    return error(ErrorCode::refused,
+                 fmt::format("stream {}: suite gmac takes no votes, its members trust each other; "
+                             "use sha256-gmac",
+                             name));
+  }
+  found->second->config.votes_percent = percent;
+  found->second->config.tolerated = tolerated;
+  for (auto& [id, carried] : carried_) {
+    if (carried->resource == name && carried->ballots) {
+      carried->ballots->set_rule(percent, tolerated);
+    }
+  }
+  return {};
 }
 
 void Carrier::send(StreamId, repair::RepairOutput& out) {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "node/commands.hpp"
 #include "node/config_arguments.hpp"
@@ -289,6 +290,11 @@ Reply show_suspicion(Node& node) {
   for (const graph::Liar& liar : node.membership()->member().liars()) {
     liars.push_back({{"node", liar.node.hex()}, {"lie", lie_text(liar.lie)}});
   }
+  std::set<NodeId> named;
+  for (const FalseVoter& voter : node.carrier().false_voters().all()) {
+    if (!named.insert(voter.node).second) continue;
+    liars.push_back({{"node", voter.node.hex()}, {"lie", "false vote"}});
+  }
   return Json{{"suspects", rows}, {"liars", liars}};
 }
 
@@ -296,9 +302,9 @@ Json suspicion_schema() {
   const Json suspect = schema::object({{"node", schema::text()},
                                        {"standing", schema::text()},
                                        {"accused_by", schema::list(schema::text())}});
-  const Json liar =
-      schema::object({{"node", schema::text()},
-                      {"lie", schema::one_of({"two records", "bad message", "false suspicion"})}});
+  const Json liar = schema::object(
+      {{"node", schema::text()},
+       {"lie", schema::one_of({"two records", "bad message", "false suspicion", "false vote"})}});
   return schema::object({{"suspects", schema::list(suspect)}, {"liars", schema::list(liar)}});
 }
 

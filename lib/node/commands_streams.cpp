@@ -41,6 +41,18 @@ const char* state_of(const Carried& carried) {
   return s.is_stale ? "stale" : "live";
 }
 
+const char* to_text(wire::Delivery delivery) {
+  switch (delivery) {
+    case wire::Delivery::linked:
+      return "linked";
+    case wire::Delivery::final:
+      return "final";
+    case wire::Delivery::accepted:
+      return "accepted";
+  }
+  return "?";
+}
+
 std::string anchor_of(const stream::ReceiverStatus& status) {
   if (!status.anchored) return "none";
   return status.anchor_is_descriptor ? "descriptor"
@@ -87,6 +99,31 @@ Json progress_of(const Carried& carried) {
           {"gone_sent", r.gone_sent}};
 }
 
+// Of a stream that is not delivered at `accepted` nothing but zeros.
+Json votes_of(const Carried& carried) {
+  const Ballots* ballots = carried.ballots.get();
+  const vote::VoteConfig rule = ballots ? ballots->votes().config() : vote::VoteConfig{0, 0, 1};
+  const vote::VoteCounters c = ballots ? ballots->votes().counters() : vote::VoteCounters{};
+  const BallotCounters sent = ballots ? ballots->counters() : BallotCounters{};
+  return {{"accepted_next", carried.receiver->status().accepted_next},
+          {"votes_percent", rule.percent},
+          {"votes_tolerated", rule.tolerated},
+          {"votes_parents", ballots ? ballots->votes().parents() : size_t{0}},
+          {"votes_needed", ballots ? ballots->votes().needed() : size_t{0}},
+          {"votes_children", ballots ? ballots->children() : size_t{0}},
+          {"votes_shortcoming", ballots ? ballots->shortcoming() : ""},
+          {"origin_link", ballots != nullptr && ballots->has_origin_link()},
+          {"accepted_by_origin_link", c.accepted_by_origin},
+          {"accepted_by_votes", c.accepted_by_votes},
+          {"accepted_by_signature", c.accepted_by_signature},
+          {"votes_received", c.votes},
+          {"votes_not_counted", c.not_parent + c.late + c.ahead},
+          {"votes_double", c.double_votes},
+          {"votes_overruled", c.overruled},
+          {"votes_sent", sent.votes_sent},
+          {"votes_not_sent", sent.votes_not_sent}};
+}
+
 Json stream_row(Node& node, const Carried& carried) {
   const wire::Descriptor& d = carried.stream->descriptor;
   Json row{{"name", carried.resource},
@@ -95,10 +132,11 @@ Json stream_row(Node& node, const Carried& carried) {
            {"own", carried.origin != nullptr},
            {"state", state_of(carried)},
            {"suite", to_text(d.suite)},
-           {"delivery", d.delivery == wire::Delivery::final ? "final" : "linked"},
+           {"delivery", to_text(d.delivery)},
            {"keeping", d.keeping == wire::Keeping::kept ? "kept" : "live"},
            {"payload_bytes_max", d.payload_bytes_max}};
   row.update(progress_of(carried));
+  row.update(votes_of(carried));
   const auto resource = node.carrier().resources().find(carried.resource);
   const bool is_configured = resource != node.carrier().resources().end();
   row["subscribers"] = is_configured ? resource->second->delivery.subscribers() : size_t{0};
@@ -122,19 +160,34 @@ Json stream_schema() {
       {"own", schema::flag()},
       {"state", schema::one_of({"held", "ended", "waiting for an anchor", "stale", "live"})},
       {"suite", schema::text()},
-      {"delivery", schema::one_of({"final", "linked"})},
+      {"delivery", schema::one_of({"accepted", "final", "linked"})},
+      {"votes_shortcoming", schema::text()},
+      {"origin_link", schema::flag()},
       {"keeping", schema::one_of({"kept", "live"})},
       {"payload_bytes_max", schema::count()},
       {"anchor", schema::text()}};
-  for (const char* name :
-       {"received_frames", "unique_frames",     "duplicate_frames",   "hops_max",
-        "verified_frames", "highest_seq",       "linked_next",        "final_next",
-        "delivered_next",  "delivered_objects", "delivered_bytes",    "repaired_frames",
-        "lost_frames",     "lost_objects",      "reordered_frames",   "gap_frames",
-        "contradictions",  "replaced_frames",   "statements_checked", "statements_bad",
-        "bad_tags",        "nacks_sent",        "nacks_received",     "frames_resent",
-        "pending_sent",    "gone_sent",         "subscribers",        "dropped_objects",
-        "queued_bytes"}) {
+  for (const char* name : {"received_frames",    "unique_frames",
+                           "duplicate_frames",   "hops_max",
+                           "verified_frames",    "highest_seq",
+                           "linked_next",        "final_next",
+                           "delivered_next",     "delivered_objects",
+                           "delivered_bytes",    "repaired_frames",
+                           "lost_frames",        "lost_objects",
+                           "reordered_frames",   "gap_frames",
+                           "contradictions",     "replaced_frames",
+                           "statements_checked", "statements_bad",
+                           "bad_tags",           "nacks_sent",
+                           "nacks_received",     "frames_resent",
+                           "pending_sent",       "gone_sent",
+                           "subscribers",        "dropped_objects",
+                           "queued_bytes",       "accepted_next",
+                           "votes_percent",      "votes_tolerated",
+                           "votes_parents",      "votes_needed",
+                           "votes_children",     "accepted_by_origin_link",
+                           "accepted_by_votes",  "accepted_by_signature",
+                           "votes_received",     "votes_not_counted",
+                           "votes_double",       "votes_overruled",
+                           "votes_sent",         "votes_not_sent"}) {
     fields.push_back({name, schema::count()});
   }
   fields.push_back({"refused_by", schema::map(schema::text())});
@@ -165,6 +218,18 @@ Reply show_streams(Node& node, const Arguments& arguments) {
   return Json{{"streams", rows}};
 }
 
+Reply set_votes(Node& node, const Arguments& arguments) {
+  const std::string stream = arguments.text("stream");
+  const auto percent = static_cast<unsigned>(arguments.number("percent"));
+  unsigned tolerated = 0;
+  for (const StreamConfig& config : node.config().streams) {
+    if (config.name == stream) tolerated = config.tolerated;
+  }
+  tolerated = static_cast<unsigned>(arguments.number("tolerated", tolerated));
+  if (Status set = node.set_votes(stream, percent, tolerated); !set) return set.error();
+  return Json{{"stream", stream}, {"votes", percent}, {"tolerated", tolerated}};
+}
+
 Reply add_stream(Node& node, const Arguments& arguments) {
   auto config = read_section<StreamConfig>(arguments);
   if (config) config = admit(std::move(*config), node.config());
@@ -174,6 +239,21 @@ Reply add_stream(Node& node, const Arguments& arguments) {
 }
 
 }  // namespace
+
+Operation votes_operation(Node* node) {
+  ops::Argument percent = ops::argument("percent", ArgumentType::number, "share of the parents");
+  percent.max = 100;
+  ops::Argument tolerated = ops::optional(
+      ops::argument("tolerated", ArgumentType::number, "parents that may lie together"));
+  tolerated.max = tolerated_max;
+  return {"set votes",
+          "streams",
+          {ops::argument("stream", ArgumentType::stream, "stream name"), percent, tolerated},
+          Access::write,
+          "How many parents have to vouch for a frame at this node, from now on; other nodes learn "
+          "of it from an origin here once it starts again",
+          [node](const Arguments& a) { return set_votes(*node, a); }};
+}
 
 std::vector<Operation> stream_operations(Node* node) {
   const auto one = ops::argument("stream", ArgumentType::stream, "stream name");
@@ -201,6 +281,7 @@ std::vector<Operation> stream_operations(Node* node) {
          }
          return Json{{"removed", a.text("stream")}};
        }},
+      votes_operation(node),
   };
 }
 

@@ -39,7 +39,9 @@ inline constexpr size_t streams_max = 1024;
 inline constexpr size_t trackers_max = 16;
 inline constexpr size_t guests_max = 1024;
 inline constexpr unsigned degree_max = 32;
+inline constexpr unsigned tolerated_max = 24;  // of as many parents as a node can have links
 inline constexpr uint16_t udp_port_default = 7000;
+inline constexpr unsigned votes_default_percent = 50;  // without a genesis file
 
 struct NodeConfig {
   std::string name;
@@ -119,6 +121,8 @@ struct StreamConfig {
   uint32_t window_frames = 0;                        // a power of two; 0: from the rate
   wire::Delivery delivery = wire::Delivery::linked;  // final where keeping = "kept"
   wire::Keeping keeping = wire::Keeping::live;
+  std::optional<unsigned> votes_percent;  // none: of a host the network's, of a member the host's
+  unsigned tolerated = 0;                 // parents that may lie together, at this node
   bool routes = false;
   uint32_t statement_frames = 256;
   uint32_t statement_interval_ms = 10;

@@ -259,6 +259,24 @@ class Checker {
                   : "is missing; set it, or [membership] address, so that members hand it over");
   }
 
+  void check_delivery(size_t i) {
+    const StreamConfig& stream = config_.streams[i];
+    if (stream.keeping == wire::Keeping::kept && stream.delivery != wire::Delivery::final) {
+      const bool is_linked = stream.delivery == wire::Delivery::linked;
+      add("stream", i, "delivery",
+          fmt::format("\"{}\" is refused with keeping = \"kept\", which hands out what is final; "
+                      "leave it out",
+                      is_linked ? "linked" : "accepted"));
+    }
+    // A member's own rule stands beside a delivery that the host decides.
+    const bool is_trusted = wire::suite_class_of(stream.suite) == wire::SuiteClass::trusted;
+    if (!stream.publish || is_trusted || stream.delivery == wire::Delivery::accepted) return;
+    constexpr const char* remedy =
+        "is of use with delivery = \"accepted\" alone; set that, or leave it out";
+    if (stream.votes_percent) add("stream", i, "votes", remedy);
+    if (stream.tolerated != 0) add("stream", i, "tolerated", remedy);
+  }
+
   void check_stream(size_t i) {
     check_secret(i);
     const StreamConfig& stream = config_.streams[i];
@@ -272,15 +290,16 @@ class Checker {
       if (stream.delivery == wire::Delivery::final) {
         add("stream", i, "delivery", fmt::format("\"final\" {}", remedy));
       }
+      if (stream.delivery == wire::Delivery::accepted) {
+        add("stream", i, "delivery", fmt::format("\"accepted\" {}", remedy));
+      }
+      if (stream.votes_percent) add("stream", i, "votes", remedy);
+      if (stream.tolerated != 0) add("stream", i, "tolerated", remedy);
       if (stream.keeping == wire::Keeping::kept) {
         add("stream", i, "keeping", fmt::format("\"kept\" {}", remedy));
       }
     }
-    if (stream.keeping == wire::Keeping::kept && stream.delivery == wire::Delivery::linked) {
-      add("stream", i, "delivery",
-          "\"linked\" is refused with keeping = \"kept\", which hands out what is final; leave it "
-          "out");
-    }
+    check_delivery(i);
     if (stream.window_frames != 0 &&
         (!std::has_single_bit(stream.window_frames) || stream.window_frames < 1024)) {
       add("stream", i, "window",
@@ -372,6 +391,9 @@ wire::Descriptor descriptor_of(const StreamConfig& stream) {
   out.statement_frames_max = static_cast<uint16_t>(stream.statement_frames);
   out.statement_interval_ms = stream.statement_interval_ms;
   out.delivery = stream.delivery;
+  if (stream.delivery == wire::Delivery::accepted) {
+    out.votes_percent = static_cast<uint8_t>(stream.votes_percent.value_or(votes_default_percent));
+  }
   out.keeping = stream.keeping;
   out.carries_routes = stream.routes;
   return out;

@@ -40,7 +40,8 @@ constexpr std::array suite_choices = {
     named("sha256-gmac-ct", wire::Suite::sha256_gmac_ct),
     named("sha256-gcm-ct", wire::Suite::sha256_gcm_ct), named("gmac", wire::Suite::gmac)};
 constexpr std::array delivery_choices = {named("linked", wire::Delivery::linked),
-                                         named("final", wire::Delivery::final)};
+                                         named("final", wire::Delivery::final),
+                                         named("accepted", wire::Delivery::accepted)};
 constexpr std::array keeping_choices = {named("live", wire::Keeping::live),
                                         named("kept", wire::Keeping::kept)};
 
@@ -339,8 +340,8 @@ void visit(FieldVisitor& visitor, StreamConfig& stream) {
                  stream.window_frames, {0, 1 << 20, "frames"});
   const bool chosen =
       visitor.choice(Key{"delivery",
-                         "objects are handed out when linked, or when final (always "
-                         "where keeping = \"kept\")"},
+                         "objects are handed out when linked, when accepted by votes, or "
+                         "when final (always where keeping = \"kept\")"},
                      stream.delivery, delivery_choices);
   const bool kept = visitor.choice(Key{"keeping",
                                        "live gives gaps up after gap_deadline_ms, kept "
@@ -349,6 +350,13 @@ void visit(FieldVisitor& visitor, StreamConfig& stream) {
   if (kept && !chosen && stream.keeping == wire::Keeping::kept) {
     stream.delivery = wire::Delivery::final;
   }
+  visitor.number(Key{"votes",
+                     "delivery at accepted: share of the parents that must vouch; unless set "
+                     "the genesis file's, or 50; of a member, instead of the host's"},
+                 stream.votes_percent, {0, 100, "%"});
+  visitor.number(
+      Key{"tolerated", "delivery at accepted: parents that may lie together; one more must vouch"},
+      stream.tolerated, {0, tolerated_max, "parents"});
   visitor.flag(Key{"routes", "objects are route updates: lane 0, ahead of others"}, stream.routes);
   visitor.number(Key{"statement_frames", "frames between two signed statements, at most"},
                  stream.statement_frames, {1, 65'535, "frames"});

@@ -41,11 +41,16 @@ void Line::run_stages(const fanout::PeerSnapshot& peers) noexcept {
   while (classify::process(burst_, cursor, plane_.streams)) {
     counters_.frames.add(burst_.frame_count);
     passed(burst_, Point::classify);
+    const bool is_voting = plane_.is_voting.load(std::memory_order_relaxed);
+    if (is_voting) [[unlikely]]
+      stream::mark_origin_arrivals(burst_);
     stream::probe(burst_);
     passed(burst_, Point::probe);
     verify_.process(burst_);
     passed(burst_, Point::verify);
     stream::commit(burst_);
+    if (is_voting) [[unlikely]]
+      stream::mark_origin_commits(burst_);
     passed(burst_, Point::commit);
     counters_.frames_kept.add(burst_.frame_count);
     fanout_.process(burst_, peers);
@@ -227,6 +232,8 @@ void Line::flush_own(const fanout::PeerSnapshot& peers) noexcept {
   if (own_.datagram_count == 0) return;
   own_.now_ns = now_ns_;
   stream::commit(own_);
+  if (plane_.is_voting.load(std::memory_order_relaxed)) [[unlikely]]
+    stream::mark_origin_commits(own_);
   passed(own_, stage::Point::commit);
   counters_.frames_own.add(own_.frame_count);
   fanout_.process(own_, peers);

@@ -13,6 +13,7 @@
 #include "identity/identity.hpp"
 #include "join/handover.hpp"
 #include "join/join.hpp"
+#include "node/ballots.hpp"
 #include "node/config.hpp"
 #include "session/session.hpp"
 
@@ -56,7 +57,7 @@ wire::ResourceId resource_id(const crypto::Toolbox& toolbox, const std::string& 
 // "joined", "asking the trackers", ...
 const char* to_text(join::State state);
 
-class Membership final : public session::Listener {
+class Membership final : public session::Listener, public Kinship {
  public:
   // `network`: as the node's streams have it. The referenced objects outlive this.
   Membership(const MembershipConfig& config, const Digest& network,
@@ -90,6 +91,8 @@ class Membership final : public session::Listener {
   // Whether a peer may have a stream: not, where it is a link of the network's to one that is no
   // guest. Peers of the configuration are the operator's choice.
   bool lets_in(const std::string& peer, const NodeId& node, const std::string& stream) const;
+  Digest graph_digest() const override;
+  std::optional<Kin> kin(const NodeId& origin, const std::string& stream) const override;
   // The stream of that subnetwork, where this node knows its name.
   std::string stream_of(const wire::ResourceId& resource) const;
   wire::ResourceId id_of(const std::string& stream) const;

@@ -28,6 +28,37 @@ bool Membership::shares_stream(const NodeId& node) const {
   });
 }
 
+Digest Membership::graph_digest() const {
+  return member_ ? member_->digest() : Digest{};
+}
+
+// Frames travel between members of the subnetwork, so hops are counted among these alone.
+std::optional<Kin> Membership::kin(const NodeId& origin, const std::string& stream) const {
+  if (!member_) return std::nullopt;
+  const wire::ResourceId resource = id_of(stream);
+  std::vector<graph::EntryRef> members;
+  member_->view().for_each([&](const graph::EntryRef& entry) {
+    const bool is_member = wire::subscription_of(entry->record->said, resource) != nullptr;
+    if (entry->is_live && is_member) members.push_back(entry);
+  });
+  const graph::Topology topology = graph::topology_of(std::move(members));
+  const auto nodes = static_cast<uint32_t>(topology.nodes.size());
+  const uint32_t from = topology.position(origin);
+  const uint32_t own = topology.position(member_->id());
+  if (from == nodes || own == nodes) return std::nullopt;
+  const std::vector<uint32_t> hops = graph::distances(topology, from);
+  if (hops[own] == graph::no_block) return std::nullopt;
+  Kin out;
+  out.parents = graph::parents_of(topology, hops, own);
+  for (uint32_t i = topology.first[own]; i < topology.first[own + 1]; ++i) {
+    const NodeId& other = topology.nodes[topology.links[i]]->id();
+    if (std::find(out.parents.begin(), out.parents.end(), other) == out.parents.end()) {
+      out.children.push_back(other);
+    }
+  }
+  return out;
+}
+
 bool Membership::lets_in(const std::string& peer, const NodeId& node,
                          const std::string& stream) const {
   const auto link = data_links_.find(node);

@@ -163,6 +163,8 @@ Status Node::make_membership(const Digest& network) {
   hooks.log = [this](LogLevel level, const std::string& text) { log_.say(level, text); };
   membership_ = std::make_unique<Membership>(wanted, network, identity_, environment_.toolbox,
                                              std::move(hooks));
+  carrier_->set_kinship(membership_.get());
+  if (wanted.genesis) carrier_->set_votes_default(wanted.genesis->votes_percent);
   return {};
 }
 
@@ -395,6 +397,16 @@ void Node::set_log_level(LogLevel level) {
 void Node::set_repair(const repair::RepairConfig& repair) {
   config_.repair = repair;
   carrier_->set_repair(repair);
+}
+
+Status Node::set_votes(const std::string& stream, unsigned percent, unsigned tolerated) {
+  if (Status set = carrier_->set_votes(stream, percent, tolerated); !set) return set;
+  for (StreamConfig& config : config_.streams) {
+    if (config.name != stream) continue;
+    config.votes_percent = percent;
+    config.tolerated = tolerated;
+  }
+  return {};
 }
 
 void Node::set_idle(Idle idle) {

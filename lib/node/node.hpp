@@ -148,6 +148,7 @@ class Node final : public cli::Service {
   const identity::Identity& identity() const { return identity_; }
   const crypto::Toolbox& toolbox() const { return environment_.toolbox; }
   const Mailer& mailer() const { return *mailer_; }
+  Mailer& mailer() { return *mailer_; }
   const std::vector<std::unique_ptr<Line>>& lines() const { return lines_; }
   const std::vector<std::unique_ptr<worker::Worker>>& workers() const { return workers_; }
   const Pools& pools() const { return pools_; }
@@ -160,6 +161,7 @@ class Node final : public cli::Service {
   void set_idle(Idle idle);
   void set_log_level(LogLevel level);
   void set_repair(const repair::RepairConfig& repair);
+  Status set_votes(const std::string& stream, unsigned percent, unsigned tolerated);
   Status set_peer_rate(const std::string& name, uint64_t rate_bits_per_s);
 
  private:

@@ -104,6 +104,7 @@ struct Plane {
   rcu::Published<Lookout> lookout;                    // null: nobody looks
   std::vector<std::unique_ptr<Mailboxes>> mailboxes;  // [worker]
   std::atomic<bool> is_forwarding{true};              // `start` and `stop`
+  std::atomic<bool> is_voting{false};                 // some stream is delivered at `accepted`
 
   unsigned workers() const { return static_cast<unsigned>(mailboxes.size()); }
 };

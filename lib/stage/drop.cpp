@@ -41,7 +41,7 @@ constexpr std::array<DropText, drop_count> texts = {{
     {"stale", "frame", "below the stream's window"},
     {"ahead", "frame", "above the stream's window"},
     {"duplicate", "frame", "seen already"},
-    {"conflict", "frame", "another variant of a known frame"},
+    {"conflict", "frame", "another variant of a known frame, or none of our own origin's"},
     {"tag", "frame", "digest or tag do not match"},
     {"bad_link", "frame", "contradicts a final predecessor"},
     {"rate", "copy", "peer's rate is used up"},

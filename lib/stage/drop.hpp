@@ -47,7 +47,8 @@ enum class Drop : uint8_t {
   stale,      // below the window
   ahead,      // above the window
   duplicate,  // seen already
-  conflict,   // another variant, and its budget is spent or its place taken
+  conflict,   // another variant, and its budget is spent or its place taken; or a frame of this
+              // node's own stream that it has not made
   tag,        // digest or tag do not match
   bad_link,   // contradicts a final predecessor
   // fanout and tx: the unit is a copy for one peer

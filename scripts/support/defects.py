@@ -30,7 +30,7 @@ ETHDEV, EAL = "tests/test_drivers_port_ethdev", "tests/test_drivers_process_eal"
 NODES = "tests/node/test_nodes"
 HTTP, METRICS = "tests/test_drivers_console_http", "tests/test_metrics"
 FEED, REST = "tests/test_feed", "tests/test_rest"
-GRAPH, SIM = "tests/test_graph", "tests/test_sim"
+GRAPH, SIM, VOTE = "tests/test_graph", "tests/test_sim", "tests/test_vote"
 
 WINDOW, CONFLICTS = "lib/dedup/window.cpp", "lib/dedup/conflicts.cpp"
 MRT, TAP = "lib/route/mrt.cpp", "lib/capture/tap.cpp"
@@ -482,4 +482,34 @@ DEFECTS = [
            SIM, "Liars.WhoForgesIsNamedByAllThatItLiesTo"),
     Defect("lib/join/join.cpp", "attach(remembered[i], now_ns, out);", ";", SIM,
            "Membership.TheFirstFrameTakesAFormerMemberOneRoundTripAndANewcomerThree"),
+
+    # Votes: an origin that passes forgeries of its own stream on, marks for whoever sends, votes of
+    # children, two votes for one frame, an error that the signature cannot take back, linked for
+    # accepted, a vote for a frame beyond the last one.
+    Defect("lib/stream/stage.cpp",
+           "return frame.stream->is_own ? judge_foreign(*frame.stream) : Drop::count_;",
+           "return Drop::count_;",
+           STREAM, "*.AnOriginTakesNoFrameOfItsOwnStreamFromOthers*"),
+    Defect("lib/stream/stage.cpp",
+           "if (stream.origin_marks->is_of(burst.datagrams[frame.datagram].peer) &&",
+           "if (stream.origin_marks->has_peer() &&",
+           STREAM, "*.OnlyWhatCameOverTheOriginsLinkIsMarked*"),
+    Defect(CHAIN, "at->accepted_variant = -1;\n      return wait_at(seq, wanted);",
+           "return wait_at(seq, wanted);",
+           STREAM, "AcceptedTest.TheSignatureTakesBackWhatTheVotesErredAboutUnlessItIsOut"),
+    Defect(RECEIVER, ".needs_accepted = descriptor.delivery == wire::Delivery::accepted,",
+           ".needs_accepted = false,",
+           STREAM, "AcceptedTest.AForgeryThatCameFirstIsNeverHandedOutForWhatIsAccepted"),
+    Defect("lib/node/ballots.cpp", "if (!was_accepted && outcome == vote::Outcome::accepted)",
+           "if (outcome == vote::Outcome::accepted)",
+           NODE, "BallotsTest.AVoteThatErredIsNotFollowedByAnother"),
+    Defect("lib/node/ballots.cpp", "if (!neighbour.is_checked || stream_.is_own) continue;",
+           "if (stream_.is_own) continue;",
+           NODE, "BallotsTest.ALinkWithoutChecksIsNobodysWord"),
+    Defect("lib/vote/vote.cpp",
+           "vote.digest == candidate.digest && is_parent(vote.voter) ? 1u : 0u;",
+           "is_parent(vote.voter) ? 1u : 0u;",
+           VOTE, "Vote.*"),
+    Defect("lib/wire/control.cpp", "m.first_seq <= std::numeric_limits<Seq>::max() - (count - 1);",
+           "true;", WIRE, "Control.refuses_votes_for_no_frame_and_beyond_the_last_seq"),
 ]

@@ -83,6 +83,8 @@ guests = ["00112233445566778899aabbccddeeff", "ffeeddccbbaa99887766554433221100"
 name = "other"
 secret = "o"
 payload = 512
+votes = 60
+tolerated = 2
 [repair]
 enabled = false
 first_wait_ms = 1

@@ -98,7 +98,7 @@ TEST(ConfigArguments, KnowRangesChoicesAndWhatIsRequired) {
   EXPECT_EQ(find("secret").type, ops::ArgumentType::file);
   EXPECT_EQ(find("publish").choices, (std::vector<std::string>{"on", "off"}));
   EXPECT_TRUE(find("publish").optional);
-  EXPECT_EQ(find("delivery").choices, (std::vector<std::string>{"linked", "final"}));
+  EXPECT_EQ(find("delivery").choices, (std::vector<std::string>{"linked", "final", "accepted"}));
   EXPECT_EQ(find("rate").min, 1u);
   EXPECT_EQ(find("rate").unit, "frames/s");
 }
