@@ -18,6 +18,34 @@ std::string range_text(unsigned low, unsigned high) {
   return low == high ? std::to_string(low) : std::to_string(low) + ".." + std::to_string(high);
 }
 
+// Every port that a NAT gives out comes once: the stride has no factor in common with their number.
+constexpr uint32_t search_ports = 65536 - search_port_min;
+constexpr uint32_t search_stride = 24593;
+
+Path path_of(const LinkConfig& config) {
+  if (!config.paths) return Path::direct;
+  if (config.paths->relay == config.remote) return Path::relayed;
+  const std::vector<Endpoint>& own = config.paths->own;
+  return std::find(own.begin(), own.end(), config.remote) == own.end() ? Path::punched
+                                                                       : Path::direct;
+}
+
+// With a link over a relay only what is better.
+std::vector<Endpoint> places_to_ask(const Peer& peer) {
+  if (!peer.config.paths) return {peer.config.remote};
+  const Paths& paths = *peer.config.paths;
+  std::vector<Endpoint> out = paths.own;
+  out.insert(out.end(), paths.seen.begin(), paths.seen.end());
+  if (peer.live == nullptr) {
+    if (paths.relay) out.push_back(*paths.relay);
+    if (peer.status.sessions > 0) out.push_back(peer.config.remote);
+  }
+  if (peer.heard_from) out.push_back(*peer.heard_from);
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
 std::string name_of(const LinkConfig& config) {
   return "peer " + config.name + " at " + port::to_text(config.remote);
 }
@@ -34,10 +62,37 @@ void Links::Impl::start_asking(Peer& peer, TimeNs first_ns, TimeNs backoff_ns) {
 void Links::Impl::ask(Peer& peer, TimeNs now_ns, LinkOutput& out) {
   wire::Hello hello = blank(wire::HelloStep::ask, peer);
   hello.nonce = peer.nonce;
-  transmit(peer, hello, out);
+  const Bytes bytes = finish(peer, hello);
+  for (const Endpoint& to : places_to_ask(peer)) {
+    out.transmits.push_back({peer.index, to, true, bytes, 0});
+  }
   peer.last_ask_ns = now_ns;
   peer.next_ask_ns = now_ns + jittered(peer.backoff_ns);
   peer.backoff_ns = std::min(2 * peer.backoff_ns, config.timers.hello_max_ns);
+}
+
+void Links::Impl::set_search(Peer& peer, TimeNs at_ns) {
+  const bool searches = peer.config.paths->searches && !peer.config.paths->seen.empty();
+  peer.next_search_ns = searches ? at_ns : time_never;
+  peer.searched = 0;
+  peer.search_first = static_cast<uint32_t>(random.below(search_ports));
+}
+
+// A NAT that gives each destination another port lets in what comes from where its host has sent
+// to: one of these asks arrives, and opens our own NAT for the answer.
+void Links::Impl::search(Peer& peer, TimeNs now_ns, LinkOutput& out) {
+  wire::Hello hello = blank(wire::HelloStep::ask, peer);
+  hello.nonce = peer.nonce;
+  const Bytes bytes = finish(peer, hello);
+  Endpoint to = peer.config.paths->seen.front();
+  for (unsigned i = 0; i < search_burst && peer.searched < search_ports; ++i, ++peer.searched) {
+    const uint64_t place =
+        (peer.search_first + uint64_t{peer.searched} * search_stride) % search_ports;
+    to.port = static_cast<uint16_t>(search_port_min + place);
+    out.transmits.push_back({peer.index, to, true, bytes, 0});
+  }
+  peer.next_search_ns =
+      peer.searched < search_ports ? now_ns + config.timers.search_pace_ns : time_never;
 }
 
 // What every hello of ours says.
@@ -55,6 +110,7 @@ wire::Hello Links::Impl::blank(wire::HelloStep step, const Peer& peer) const {
     hello.suites |= wire::control_port_bit;
     ++hello.receive_ports;
   }
+  if (peer.config.paths) hello.receive_ports = 1;
   return hello;
 }
 
@@ -67,13 +123,16 @@ Bytes Links::Impl::finish(const Peer& peer, wire::Hello& hello) const {
   return encoded;
 }
 
-void Links::Impl::transmit(const Peer& peer, wire::Hello& hello, LinkOutput& out) const {
-  out.transmits.push_back({peer.index, peer.config.remote, true, finish(peer, hello), 0});
+void Links::Impl::transmit(const Peer& peer, wire::Hello& hello, const Endpoint& to,
+                           LinkOutput& out) const {
+  out.transmits.push_back({peer.index, to, true, finish(peer, hello), 0});
 }
 
 void Links::Impl::receive_hello(const Endpoint& from, ByteSpan datagram, TimeNs now_ns,
                                 LinkOutput& out) {
+  const wire::HelloView view = wire::read_hello(datagram);
   Peer* peer = find(from);
+  if (peer == nullptr) peer = find_sender(view.encoded);
   if (peer == nullptr) {
     ++counters.unknown_address;
     return;
@@ -84,7 +143,6 @@ void Links::Impl::receive_hello(const Endpoint& from, ByteSpan datagram, TimeNs 
     return;
   }
   peer->hello_budget_ns = due_ns + hello_interval_ns;
-  const wire::HelloView view = wire::read_hello(datagram);
   if (view.fault != wire::DatagramFault::none) {
     ++counters.malformed;
     return;
@@ -98,7 +156,8 @@ void Links::Impl::receive_hello(const Endpoint& from, ByteSpan datagram, TimeNs 
       toolbox.hmac_sha256(peer->hello_key, wire::hello_authenticated_bytes(view.encoded));
   if (!crypto::equal_constant_time(mac, hello->mac)) {
     ++counters.bad_mac;
-    if (peer->live == nullptr) {
+    // Where any address will do, anyone may have sent it.
+    if (peer->live == nullptr && !peer->config.paths) {
       set_state(*peer, LinkState::wrong_key,
                 name_of(peer->config) +
                     ": its hello is made with another key; compare the link "
@@ -108,14 +167,14 @@ void Links::Impl::receive_hello(const Endpoint& from, ByteSpan datagram, TimeNs 
     }
     return;
   }
-  if (!admit_hello(*peer, *hello, now_ns, out)) return;
+  if (!admit_hello(*peer, *hello, from, now_ns, out)) return;
   switch (hello->step) {
     case wire::HelloStep::ask:
-      return on_ask(*peer, *hello, now_ns, out);
+      return on_ask(*peer, *hello, from, now_ns, out);
     case wire::HelloStep::answer:
-      return on_answer(*peer, *hello, now_ns, out);
+      return on_answer(*peer, *hello, from, now_ns, out);
     case wire::HelloStep::confirm:
-      return on_confirm(*peer, *hello, now_ns, out);
+      return on_confirm(*peer, *hello, from, now_ns, out);
     case wire::HelloStep::refuse:
       return on_refuse(*peer, *hello, now_ns, out);
   }
@@ -123,8 +182,8 @@ void Links::Impl::receive_hello(const Endpoint& from, ByteSpan datagram, TimeNs 
 
 // Authentic: is it from whom it should be, in a version that we speak? Faults of a peer whose link
 // is up are counted only: replaying such a hello must not disturb the link.
-bool Links::Impl::admit_hello(Peer& peer, const wire::Hello& hello, TimeNs now_ns,
-                              LinkOutput& out) {
+bool Links::Impl::admit_hello(Peer& peer, const wire::Hello& hello, const Endpoint& from,
+                              TimeNs now_ns, LinkOutput& out) {
   if (hello.sender == config.node) {
     ++counters.reflected;
     if (peer.live == nullptr) {
@@ -150,7 +209,7 @@ bool Links::Impl::admit_hello(Peer& peer, const wire::Hello& hello, TimeNs now_n
     }
     return false;
   }
-  if (!agree_version(peer, hello, now_ns, out)) return false;
+  if (!agree_version(peer, hello, from, now_ns, out)) return false;
   if (peer.live == nullptr) {
     peer.status.node = hello.sender;
     peer.status.last_heard_ns = now_ns;
@@ -159,8 +218,8 @@ bool Links::Impl::admit_hello(Peer& peer, const wire::Hello& hello, TimeNs now_n
   return true;
 }
 
-bool Links::Impl::agree_version(Peer& peer, const wire::Hello& hello, TimeNs now_ns,
-                                LinkOutput& out) {
+bool Links::Impl::agree_version(Peer& peer, const wire::Hello& hello, const Endpoint& from,
+                                TimeNs now_ns, LinkOutput& out) {
   const wire::Hello own = blank(wire::HelloStep::refuse, peer);
   if (hello.version_min <= own.version_max && own.version_min <= hello.version_max) {
     const uint8_t version = std::min(own.version_max, hello.version_max);
@@ -173,7 +232,7 @@ bool Links::Impl::agree_version(Peer& peer, const wire::Hello& hello, TimeNs now
     refusal.refusal = wire::HelloRefusal::bad_version;
     toolbox.random_bytes(refusal.nonce);
     refusal.echo = hello.nonce;
-    transmit(peer, refusal, out);
+    transmit(peer, refusal, from, out);
   }
   if (peer.live == nullptr) {
     peer.status.node = hello.sender;
@@ -189,24 +248,28 @@ bool Links::Impl::agree_version(Peer& peer, const wire::Hello& hello, TimeNs now
 
 // Both sides may ask at once. The lower node id's ask wins: that side does not answer while it has
 // an attempt of its own, and the other waits for it.
-void Links::Impl::on_ask(Peer& peer, const wire::Hello& hello, TimeNs now_ns, LinkOutput& out) {
+void Links::Impl::on_ask(Peer& peer, const wire::Hello& hello, const Endpoint& from, TimeNs now_ns,
+                         LinkOutput& out) {
   const bool is_confirming = peer.live != nullptr && !peer.live->is_proven;
   if (config.node < hello.sender && (peer.is_asking || is_confirming)) {
+    // Its NAT lets in what comes from where it has sent to, and this is where it sends from.
+    if (peer.config.paths) peer.heard_from = from;
     hasten(peer, now_ns);
     return;
   }
   if (!offer(peer, hello.lane_count + 1u)) return;
   wire::Hello answer = blank(wire::HelloStep::answer, peer);
-  answer.nonce = cookie(peer, hello.sender, hello.nonce);
+  answer.nonce = cookie(peer, hello.sender, hello.nonce, from);
   answer.echo = hello.nonce;
   answer.link_ids.assign(peer.offered.begin(), peer.offered.begin() + hello.lane_count + 1);
-  transmit(peer, answer, out);
+  transmit(peer, answer, from, out);
   if (peer.is_asking) {
     peer.next_ask_ns = std::max(peer.next_ask_ns, now_ns + 2 * config.timers.hello_min_ns);
   }
 }
 
-void Links::Impl::on_answer(Peer& peer, const wire::Hello& hello, TimeNs now_ns, LinkOutput& out) {
+void Links::Impl::on_answer(Peer& peer, const wire::Hello& hello, const Endpoint& from,
+                            TimeNs now_ns, LinkOutput& out) {
   if (!peer.is_asking || hello.echo != peer.nonce || !fits(hello)) {
     ++counters.unexpected;
     return;
@@ -216,26 +279,27 @@ void Links::Impl::on_answer(Peer& peer, const wire::Hello& hello, TimeNs now_ns,
   confirm.nonce = peer.nonce;
   confirm.echo = hello.nonce;
   confirm.link_ids.assign(peer.offered.begin(), peer.offered.begin() + hello.lane_count + 1);
-  establish(peer, hello, true, now_ns, out);
+  establish(peer, hello, from, true, now_ns, out);
   peer.live->confirm = finish(peer, confirm);
   confirm_again(peer, now_ns, out);
   keepalive(peer, now_ns, out);
 }
 
-void Links::Impl::on_confirm(Peer& peer, const wire::Hello& hello, TimeNs now_ns, LinkOutput& out) {
+void Links::Impl::on_confirm(Peer& peer, const wire::Hello& hello, const Endpoint& from,
+                             TimeNs now_ns, LinkOutput& out) {
   Live* live = peer.live.get();
   if (live != nullptr && !live->is_initiator && live->session.ask() == hello.nonce &&
       live->session.answer() == hello.echo) {
     keepalive(peer, now_ns, out);  // ours was lost, or the confirm was sent before it arrived
     return;
   }
-  if (cookie(peer, hello.sender, hello.nonce) != hello.echo || !fits(hello) ||
+  if (cookie(peer, hello.sender, hello.nonce, from) != hello.echo || !fits(hello) ||
       peer.offered.size() < hello.lane_count + 1u) {
     ++counters.unexpected;
     if (live != nullptr && !live->is_proven && config.node < hello.sender) hasten(peer, now_ns);
     return;
   }
-  establish(peer, hello, false, now_ns, out);
+  establish(peer, hello, from, false, now_ns, out);
   keepalive(peer, now_ns, out);
 }
 
@@ -278,17 +342,21 @@ bool Links::Impl::offer(Peer& peer, size_t count) {
   return true;
 }
 
-Nonce Links::Impl::cookie(const Peer& peer, const NodeId& asker, const Nonce& ask) const {
+// Good for the address that it was sent to: whoever returns it from there can hear it there.
+Nonce Links::Impl::cookie(const Peer& peer, const NodeId& asker, const Nonce& ask,
+                          const Endpoint& from) const {
   ByteWriter input;
   input.be64(peer.serial).be64(peer.generation).bytes(asker.bytes).bytes(ask);
+  input.bytes(from.address).be16(from.port).u8(from.is_ipv6 ? 6 : 4);
   const Digest mac = toolbox.hmac_sha256(cookie_key, input.buffer());
   Nonce out;
   std::copy_n(mac.begin(), out.size(), out.begin());
   return out;
 }
 
-void Links::Impl::establish(Peer& peer, const wire::Hello& hello, bool is_initiator, TimeNs now_ns,
-                            LinkOutput& out) {
+// `from` has proven itself: our challenge came back from it.
+void Links::Impl::establish(Peer& peer, const wire::Hello& hello, const Endpoint& from,
+                            bool is_initiator, TimeNs now_ns, LinkOutput& out) {
   const Nonce& ask = is_initiator ? hello.echo : hello.nonce;
   const Nonce& answer = is_initiator ? hello.nonce : hello.echo;
   if (peer.live != nullptr) release(peer.live->rx_ids);
@@ -296,6 +364,8 @@ void Links::Impl::establish(Peer& peer, const wire::Hello& hello, bool is_initia
       Session(toolbox, peer.config.secret, config.node, hello.sender, ask, answer));
   ++peer.generation;
   peer.is_asking = false;
+  peer.config.remote = from;
+  peer.heard_from.reset();
 
   Live& live = *peer.live;
   const auto used = peer.offered.begin() + hello.lane_count + 1;
@@ -317,6 +387,9 @@ void Links::Impl::establish(Peer& peer, const wire::Hello& hello, bool is_initia
   peer.status.version = version;
   peer.status.check_off = peer.config.check_off && hello.check_off;
   peer.status.sessions = sessions;
+  peer.status.path = path_of(peer.config);
+  const bool may_upgrade = peer.status.path == Path::relayed;
+  peer.next_upgrade_ns = may_upgrade ? now_ns + config.timers.upgrade_ns : time_never;
   announce(peer, hello, out);
 }
 

@@ -2,6 +2,7 @@
 #include "hop/links.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "hop/machine.hpp"
 #include "port/port.hpp"
@@ -31,6 +32,16 @@ Peer& Links::Impl::get(uint32_t index) const {
 Peer* Links::Impl::find(const Endpoint& from) const {
   const auto found = by_address.find(from);
   return found == by_address.end() ? nullptr : peers[found->second].get();
+}
+
+// Of a hello from an address that nobody is configured with: whom it claims to be from.
+Peer* Links::Impl::find_sender(ByteSpan encoded_hello) const {
+  constexpr size_t sender_offset = 4;
+  NodeId sender;
+  if (encoded_hello.size() < sender_offset + sender.bytes.size()) return nullptr;
+  std::copy_n(encoded_hello.begin() + sender_offset, sender.bytes.size(), sender.bytes.begin());
+  const auto found = by_node.find(sender);
+  return found == by_node.end() ? nullptr : peers[found->second].get();
 }
 
 // Within a quarter of `about_ns`, so that peers that lost each other together do not ask in step.
@@ -74,6 +85,7 @@ void Links::Impl::tick_peer(Peer& peer, TimeNs now_ns, LinkOutput& out) {
                 "nothing heard for " + std::to_string(config.timers.dead_ns / ns_per_s) + " s",
                 out);
       start_asking(peer, now_ns, config.timers.hello_min_ns);
+      if (peer.config.paths) set_search(peer, now_ns + config.timers.search_wait_ns);
     }
   }
   if (peer.live != nullptr) {
@@ -86,14 +98,21 @@ void Links::Impl::tick_peer(Peer& peer, TimeNs now_ns, LinkOutput& out) {
     }
     if (now_ns >= live.mtu.next_ns()) probe_mtu(peer, now_ns, out);
   }
-  if (peer.is_asking && now_ns >= peer.next_ask_ns) ask(peer, now_ns, out);
+  if (!peer.is_asking && now_ns >= peer.next_upgrade_ns && peer.live != nullptr) {
+    peer.next_upgrade_ns = time_never;
+    start_asking(peer, now_ns, config.timers.hello_min_ns);
+  }
+  if (!peer.is_asking) return;
+  if (now_ns >= peer.next_ask_ns) ask(peer, now_ns, out);
+  if (now_ns >= peer.next_search_ns) search(peer, now_ns, out);
 }
 
 TimeNs Links::Impl::next_timer_ns(const Peer& peer) const {
-  TimeNs next = peer.is_asking ? peer.next_ask_ns : time_never;
+  TimeNs next = peer.is_asking ? std::min(peer.next_ask_ns, peer.next_search_ns) : time_never;
   if (peer.live == nullptr) return next;
   const Live& live = *peer.live;
   next = std::min(next, live.heard_ns + config.timers.dead_ns);
+  if (!peer.is_asking) next = std::min(next, peer.next_upgrade_ns);
   next = std::min({next, live.next_confirm_ns, live.next_keepalive_ns, live.next_report_ns});
   return std::min(next, live.mtu.next_ns());
 }
@@ -106,7 +125,12 @@ Links::~Links() = default;
 Result<uint32_t> Links::add(const LinkConfig& config, TimeNs now_ns) {
   Impl& m = *impl_;
   const std::string address = port::to_text(config.remote);
-  if (const Peer* other = m.find(config.remote)) {
+  CC_ASSERT(!config.paths || config.node);
+  if (config.paths && m.by_node.contains(*config.node)) {
+    return error(ErrorCode::exists, "peer " + config.name + ": node " + config.node->hex() +
+                                        " is a peer already; remove that one first");
+  }
+  if (const Peer* other = config.paths ? nullptr : m.find(config.remote)) {
     return error(ErrorCode::exists, "peer " + config.name + ": address " + address + " is peer " +
                                         other->config.name + "; remove that one first");
   }
@@ -130,7 +154,12 @@ Result<uint32_t> Links::add(const LinkConfig& config, TimeNs now_ns) {
   peer->config = config;
   peer->hello_key = derive_hello_key(m.toolbox, config.secret);
   m.start_asking(*peer, now_ns, m.config.timers.hello_min_ns);
-  m.by_address.emplace(config.remote, peer->index);
+  if (config.paths) {
+    m.by_node.emplace(*config.node, peer->index);
+    m.set_search(*peer, now_ns + m.config.timers.search_wait_ns);
+  } else {
+    m.by_address.emplace(config.remote, peer->index);
+  }
   if (index == m.peers.size()) m.peers.emplace_back();
   m.peers[index] = std::move(peer);
   return static_cast<uint32_t>(index);
@@ -148,7 +177,11 @@ Status Links::remove(uint32_t index, TimeNs, LinkOutput& out) {
     m.take_down(*peer, "removed", out);
   }
   m.release(peer->offered);
-  m.by_address.erase(peer->config.remote);
+  if (peer->config.paths) {
+    m.by_node.erase(*peer->config.node);
+  } else {
+    m.by_address.erase(peer->config.remote);
+  }
   m.peers[index].reset();
   return {};
 }
@@ -165,6 +198,17 @@ void Links::set_mtu(uint32_t index, uint16_t mtu_bytes, TimeNs now_ns, LinkOutpu
   if (peer == nullptr || peer->config.mtu_bytes == mtu_bytes) return;
   peer->config.mtu_bytes = mtu_bytes;
   lose(index, "the port's mtu is " + std::to_string(mtu_bytes) + " now", now_ns, out);
+}
+
+void Links::set_paths(uint32_t index, const Paths& paths, TimeNs now_ns) {
+  Peer* peer = impl_->find(index);
+  if (peer == nullptr || !peer->config.paths || *peer->config.paths == paths) return;
+  const Paths before = std::exchange(*peer->config.paths, paths);
+  if (before.seen != paths.seen || before.searches != paths.searches) {
+    impl_->set_search(*peer, now_ns + impl_->config.timers.search_wait_ns);
+  }
+  if (peer->live != nullptr && peer->status.path != Path::relayed) return;
+  impl_->start_asking(*peer, now_ns, impl_->config.timers.hello_min_ns);
 }
 
 void Links::receive(const Endpoint& from, ByteSpan datagram, uint32_t peer, TimeNs now_ns,

@@ -21,15 +21,34 @@
 // Driven by the daemon's control thread and by the simulator.
 namespace chaincast::hop {
 
+inline constexpr size_t path_endpoints_max = 8;  // of each list of Paths
+
+// Where a peer may be reached of which no address is certain: one of the two is behind a NAT
+// (docs/membership.md, "Behind a NAT"). All are asked; the link is with the address that the
+// challenge came back from, whichever that is.
+struct Paths {
+  std::vector<Endpoint> own;      // of its ports, as it says
+  std::vector<Endpoint> seen;     // what a NAT makes of its port, as others see it
+  std::optional<Endpoint> relay;  // of a node that forwards between the two
+  // Its NAT gives each destination another port and ours does not: the ports of the first `seen`
+  // are asked one after another, each once.
+  bool searches = false;
+  bool operator==(const Paths&) const = default;
+};
+enum class Path : uint8_t { direct, punched, relayed };
+
 struct LinkConfig {
   std::string name;
-  Endpoint remote;             // where the peer's lane 0 listens
+  Endpoint remote;             // where the peer's lane 0 listens; with `paths`: the last that did
   Secret secret{};             // link secret of the two nodes; input to HKDF only
   std::optional<NodeId> node;  // expected identity; anyone with the secret if absent
   bool check_off = false;
   uint16_t mtu_bytes = 1500;  // of the local port
   // Of the local port: one UDP port more than LinksConfig says, and the first for lane 0 alone.
   bool control_port = false;
+  // With it `node` is set, and hellos of that node are taken from any address; both ends use one
+  // UDP port for all lanes.
+  std::optional<Paths> paths;
 };
 
 struct LinkTimers {
@@ -38,6 +57,9 @@ struct LinkTimers {
   TimeNs keepalive_ns = 1 * ns_per_s;
   TimeNs dead_ns = 5 * ns_per_s;  // nothing heard: down
   TimeNs report_ns = 1 * ns_per_s;
+  TimeNs upgrade_ns = 10 * ns_per_s;       // over a relay, until other paths are asked again
+  TimeNs search_wait_ns = 2 * ns_per_s;    // of asking, until ports are searched
+  TimeNs search_pace_ns = 10 * ns_per_ms;  // between search_burst ports
 };
 
 enum class LinkState : uint8_t {
@@ -61,7 +83,8 @@ struct LinkStatus {
   uint8_t version = 0;
   bool check_off = false;
   uint64_t sessions = 0;  // times the link came up
-  std::string detail;     // for a person: what is wrong and what to do
+  Path path = Path::direct;
+  std::string detail;  // for a person: what is wrong and what to do
 };
 
 // One direction of one lane, as the data plane needs it.
@@ -149,6 +172,8 @@ struct LinkCounters {
 inline constexpr unsigned peers_max = 1024;
 inline constexpr unsigned hello_burst = 100;  // hellos taken at once from one address
 inline constexpr TimeNs hello_interval_ns = 10 * ns_per_ms;  // and one more each
+inline constexpr unsigned search_burst = 20;
+inline constexpr uint16_t search_port_min = 1024;  // what a NAT gives out
 
 // All links of one node. Control thread only. `random` is the machine's only source of randomness
 // for timers; nonces come from `toolbox` in the daemon and from a seeded one in the simulator.
@@ -171,6 +196,9 @@ class Links {
   void lose(uint32_t peer, const std::string& why, TimeNs now_ns, LinkOutput& out);
   // Of the local port. Both ends learn of it with a new session, which this asks for.
   void set_mtu(uint32_t peer, uint16_t mtu_bytes, TimeNs now_ns, LinkOutput& out);
+  // Of a peer that was added with some. What is new is asked at once, unless the link is up and not
+  // over a relay.
+  void set_paths(uint32_t peer, const Paths& paths, TimeNs now_ns);
 
   // A hello or sealed control datagram, from the hop header on. `peer` is known for sealed ones
   // (its lane was found), no_peer for hellos.

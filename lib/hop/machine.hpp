@@ -54,6 +54,13 @@ struct Peer {
   TimeNs backoff_ns = 0;
   std::vector<uint32_t> offered;  // link ids for the next session, the same in every answer
   TimeNs hello_budget_ns = 0;     // theoretical arrival time (GCRA)
+
+  // With LinkConfig::paths.
+  std::optional<Endpoint> heard_from;  // an ask, while ours goes first: asked as well
+  TimeNs next_upgrade_ns = time_never;
+  TimeNs next_search_ns = time_never;
+  uint32_t search_first = 0;  // place of the first port in the order of the search
+  uint32_t searched = 0;      // ports
 };
 
 struct Links::Impl {
@@ -63,6 +70,7 @@ struct Links::Impl {
   Peer& get(uint32_t index) const;
   Peer* find(uint32_t index) const;
   Peer* find(const Endpoint& from) const;
+  Peer* find_sender(ByteSpan encoded_hello) const;
   TimeNs jittered(TimeNs about_ns);
   void set_state(Peer& peer, LinkState state, std::string detail, LinkOutput& out) const;
   void take_down(Peer& peer, const std::string& why, LinkOutput& out);
@@ -73,23 +81,30 @@ struct Links::Impl {
   // hello.cpp
   void start_asking(Peer& peer, TimeNs first_ns, TimeNs backoff_ns);
   void ask(Peer& peer, TimeNs now_ns, LinkOutput& out);
+  void set_search(Peer& peer, TimeNs at_ns);
+  void search(Peer& peer, TimeNs now_ns, LinkOutput& out);
   void receive_hello(const Endpoint& from, ByteSpan datagram, TimeNs now_ns, LinkOutput& out);
-  bool admit_hello(Peer& peer, const wire::Hello& hello, TimeNs now_ns, LinkOutput& out);
-  bool agree_version(Peer& peer, const wire::Hello& hello, TimeNs now_ns, LinkOutput& out);
-  void on_ask(Peer& peer, const wire::Hello& hello, TimeNs now_ns, LinkOutput& out);
-  void on_answer(Peer& peer, const wire::Hello& hello, TimeNs now_ns, LinkOutput& out);
-  void on_confirm(Peer& peer, const wire::Hello& hello, TimeNs now_ns, LinkOutput& out);
-  void on_refuse(Peer& peer, const wire::Hello& hello, TimeNs now_ns, LinkOutput& out);
-  void establish(Peer& peer, const wire::Hello& hello, bool is_initiator, TimeNs now_ns,
+  bool admit_hello(Peer& peer, const wire::Hello& hello, const Endpoint& from, TimeNs now_ns,
+                   LinkOutput& out);
+  bool agree_version(Peer& peer, const wire::Hello& hello, const Endpoint& from, TimeNs now_ns,
+                     LinkOutput& out);
+  void on_ask(Peer& peer, const wire::Hello& hello, const Endpoint& from, TimeNs now_ns,
+              LinkOutput& out);
+  void on_answer(Peer& peer, const wire::Hello& hello, const Endpoint& from, TimeNs now_ns,
                  LinkOutput& out);
+  void on_confirm(Peer& peer, const wire::Hello& hello, const Endpoint& from, TimeNs now_ns,
+                  LinkOutput& out);
+  void on_refuse(Peer& peer, const wire::Hello& hello, TimeNs now_ns, LinkOutput& out);
+  void establish(Peer& peer, const wire::Hello& hello, const Endpoint& from, bool is_initiator,
+                 TimeNs now_ns, LinkOutput& out);
   void announce(const Peer& peer, const wire::Hello& hello, LinkOutput& out) const;
   void confirm_again(Peer& peer, TimeNs now_ns, LinkOutput& out);
   void hasten(Peer& peer, TimeNs now_ns) const;
   bool offer(Peer& peer, size_t count);
   bool fits(const wire::Hello& hello) const;
-  Nonce cookie(const Peer& peer, const NodeId& asker, const Nonce& ask) const;
+  Nonce cookie(const Peer& peer, const NodeId& asker, const Nonce& ask, const Endpoint& from) const;
   wire::Hello blank(wire::HelloStep step, const Peer& peer) const;
-  void transmit(const Peer& peer, wire::Hello& hello, LinkOutput& out) const;
+  void transmit(const Peer& peer, wire::Hello& hello, const Endpoint& to, LinkOutput& out) const;
   Bytes finish(const Peer& peer, wire::Hello& hello) const;
 
   // alive.cpp
@@ -114,8 +129,9 @@ struct Links::Impl {
   uint64_t next_serial = 1;
   bool is_stopped = false;
   LinkCounters counters;
-  std::vector<std::unique_ptr<Peer>> peers;  // by index; null: free
-  std::unordered_map<Endpoint, uint32_t> by_address;
+  std::vector<std::unique_ptr<Peer>> peers;           // by index; null: free
+  std::unordered_map<Endpoint, uint32_t> by_address;  // peers without paths
+  std::unordered_map<NodeId, uint32_t> by_node;       // and those with
 };
 
 // Bytes of IP and UDP header in front of a datagram to this address.
