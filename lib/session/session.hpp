@@ -22,6 +22,9 @@ namespace chaincast::session {
 inline constexpr size_t message_bytes_max = 33 * 1024 * 1024;  // a compressed graph and its frame
 inline constexpr size_t card_bytes_max = 1024;
 inline constexpr size_t sessions_max = 1024;
+inline constexpr size_t carried_max = 256;  // sessions that third nodes carry, half open ones too
+inline constexpr uint32_t carried_window_bytes = 256 * 1024;  // on the way, each way
+inline constexpr size_t carried_piece_bytes = 16 * 1024;
 
 struct Config {
   Endpoint listen;   // port 0: the system picks one
@@ -47,6 +50,7 @@ struct Remote {
   Endpoint address;
   Endpoint seen;  // where its bytes come from; behind a NAT another port
   Bytes card;
+  bool is_carried = false;  // through a third node, whose address this is
 };
 
 class Listener {
@@ -59,6 +63,14 @@ class Listener {
   virtual void on_closed(const Remote& remote, const std::string& why, TimeNs now_ns) = 0;
   // A dial came to nothing; what waited for it is gone.
   virtual void on_failed(const Endpoint& address, const std::string& why, TimeNs now_ns) = 0;
+
+  // Of a session that a third node carries: bytes for the other end, which has said that it took
+  // all but carried_window_bytes of those before.
+  virtual void on_carry(uint64_t, ByteSpan, TimeNs) {}
+  // So many of the other end's bytes have been taken.
+  virtual void on_carry_taken(uint64_t, uint32_t, TimeNs) {}
+  // Nothing follows, and nothing is taken any more.
+  virtual void on_carry_end(uint64_t, TimeNs) {}
 };
 
 struct Counters {
@@ -95,6 +107,15 @@ class Sessions : public Pollable {
   // 32 bytes that the two ends of the open session have in common and nobody else knows: the TLS
   // exporter (RFC 8446, section 7.5). Both ends get the same for the same label.
   virtual std::optional<Secret> exported(const NodeId& peer, const std::string& label) const = 0;
+  // A session whose bytes whoever is above has a third node carry, which is at `address`: keys are
+  // proven from end to end as on any other. `channel` is the caller's, and new. False: there are
+  // too many, or this driver has none.
+  virtual bool dial_carried(uint64_t, const NodeId&, const Endpoint&, TimeNs) { return false; }
+  virtual bool accept_carried(uint64_t, const Endpoint&, TimeNs) { return false; }
+  // Bytes of the other end; how many of ours it has taken; its end. Unknown channels are ignored.
+  virtual void carried(uint64_t, ByteSpan, TimeNs) {}
+  virtual void carried_taken(uint64_t, uint32_t) {}
+  virtual void carried_end(uint64_t) {}
   // After what no honest node sends.
   virtual void close(const NodeId& peer, const std::string& why, TimeNs now_ns) = 0;
   virtual Endpoint address() const = 0;  // where it listens

@@ -173,7 +173,7 @@ void TlsSessions::on_hello(Connection& connection, TimeNs now_ns) {
     return end(connection, fmt::format("node {} is of another network: {}",
                                        connection.remote.id.hex(), to_hex(hello->network)));
   }
-  if (!connection.is_dialled()) {
+  if (!connection.is_dialled() && !connection.remote.is_carried) {
     connection.remote.address = connection.remote.seen;
     connection.remote.address.port = hello->port;
   }
@@ -184,7 +184,7 @@ void TlsSessions::on_hello(Connection& connection, TimeNs now_ns) {
 
 void TlsSessions::open(Connection& connection, TimeNs now_ns) {
   if (connection.is_dialled()) {
-    backoff_.succeeded(connection.remote.address);
+    if (!connection.remote.is_carried) backoff_.succeeded(connection.remote.address);
   } else if (count_open() >= sessions_max && !choice_.session(connection.remote.id)) {
     ++counters_.over_limit;
     return end(connection, "too many sessions");
@@ -322,8 +322,10 @@ void TlsSessions::bury(Connection& connection, TimeNs now_ns) {
     listener_->on_closed(Remote(connection.remote), connection.why, now_ns);
   } else if (connection.is_dialled() && !candidate.is_open && !connection.is_abandoned) {
     ++counters_.failed;
-    backoff_.failed(connection.remote.address, now_ns);
-    if (!connection.is_moved) {
+    // The address of a carrier says nothing about whom it carries for.
+    const bool is_carried = connection.remote.is_carried;
+    if (!is_carried) backoff_.failed(connection.remote.address, now_ns);
+    if (!connection.is_moved && !is_carried) {
       listener_->on_failed(connection.remote.address, connection.why, now_ns);
     }
   }

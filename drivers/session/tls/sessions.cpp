@@ -62,7 +62,8 @@ TlsSessions::~TlsSessions() {
 Connection* TlsSessions::find(const NodeId& id, const Endpoint& address) {
   for (const auto& one : connections_) {
     if (!takes_messages(*one) || !one->was_opened) continue;
-    if (id == NodeId{} ? one->remote.address == address : one->remote.id == id) return one.get();
+    const bool is_there = one->remote.address == address && !one->remote.is_carried;
+    if (id == NodeId{} ? is_there : one->remote.id == id) return one.get();
   }
   for (const auto& one : connections_) {
     if (takes_messages(*one) && one->is_dialled() && one->is_half_open() && one->expected == id &&
@@ -204,6 +205,11 @@ void TlsSessions::add_poll_fds(std::vector<pollfd>& fds) const {
     const short events = events_of(*one);
     fds.push_back({events == 0 ? -1 : one->channel.fd(), events, 0});
   }
+  // To wake up for: all of them are looked at.
+  for (const auto& [channel, one] : carried_) {
+    const int events = (one.room > 0 ? POLLIN : 0) | (one.waiting.empty() ? 0 : POLLOUT);
+    fds.push_back({events == 0 ? -1 : one.fd.get(), static_cast<short>(events), 0});
+  }
 }
 
 TimeNs TlsSessions::deadline(const Connection& connection) const {
@@ -230,7 +236,6 @@ TimeNs TlsSessions::wake_at_ns() const {
 void TlsSessions::on_ready(std::span<const pollfd> fds, TimeNs now_ns) {
   CC_ASSERT(listener_ != nullptr && fds.size() > leaving_.size());
   const auto polled = fds.subspan(1 + leaving_.size());
-  CC_ASSERT(polled.size() <= connections_.size());
   std::erase_if(leaving_, [&](const Leaving& one) {
     return now_ns >= one.until_ns || !discard(one.fd.get(), discarded_per_call_max);
   });
@@ -247,6 +252,7 @@ void TlsSessions::on_ready(std::span<const pollfd> fds, TimeNs now_ns) {
     if (connections_[i]->state == Connection::State::over) bury(*connections_[i], now_ns);
   }
   std::erase_if(connections_, [](const auto& one) { return one->is_buried; });
+  pump_carried(now_ns);
   accept(fds[0], now_ns);
 }
 

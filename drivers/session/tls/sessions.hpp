@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +27,12 @@ class TlsSessions final : public Sessions {
   void set_listener(Listener& listener) override { listener_ = &listener; }
   bool send(const NodeId& id, const Endpoint& address, Bytes message, TimeNs now_ns) override;
   std::optional<Secret> exported(const NodeId& peer, const std::string& label) const override;
+  bool dial_carried(uint64_t channel, const NodeId& id, const Endpoint& address,
+                    TimeNs now_ns) override;
+  bool accept_carried(uint64_t channel, const Endpoint& address, TimeNs now_ns) override;
+  void carried(uint64_t channel, ByteSpan bytes, TimeNs now_ns) override;
+  void carried_taken(uint64_t channel, uint32_t bytes) override;
+  void carried_end(uint64_t channel) override;
   void close(const NodeId& peer, const std::string& why, TimeNs now_ns) override;
   Endpoint address() const override { return listening_.address; }
   std::vector<SessionStatus> sessions() const override;
@@ -47,6 +54,20 @@ class TlsSessions final : public Sessions {
     TimeNs until_ns = 0;
   };
 
+  // The far end of a connection that has a socket pair for a wire.
+  struct Carried {
+    Fd fd;
+    Bytes waiting;  // of the other end; at most a window
+    uint32_t room = carried_window_bytes;
+    bool has_ended = false;  // by the other end: what waits is the last
+  };
+
+  bool carry(uint64_t channel, bool is_dialled, const NodeId& id, const Endpoint& address,
+             TimeNs now_ns);
+  // False: it is over.
+  bool deliver(uint64_t channel, Carried& one, TimeNs now_ns);
+  bool collect(uint64_t channel, Carried& one, TimeNs now_ns);
+  void pump_carried(TimeNs now_ns);
   Connection* find(const NodeId& id, const Endpoint& address);
   Connection* dial(const NodeId& id, const Endpoint& address, TimeNs now_ns);
   Connection& of(const Candidate& candidate) const;
@@ -92,8 +113,9 @@ class TlsSessions final : public Sessions {
   Counters counters_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<Leaving> leaving_;
-  size_t kept_bytes_ = 0;  // of messages that have not come whole
-  size_t turn_ = 0;        // who is served first
+  std::map<uint64_t, Carried> carried_;  // by channel
+  size_t kept_bytes_ = 0;                // of messages that have not come whole
+  size_t turn_ = 0;                      // who is served first
   TimeNs accept_again_ns_ = 0;
   bool is_accept_paused_ = false;
 };
