@@ -11,6 +11,7 @@
 #include "port/ethdev/ethdev.hpp"
 #include "port/link/link.hpp"
 #include "port/udp/udp.hpp"
+#include "relay/udp/sockets.hpp"
 #include "session/tls/tls.hpp"
 
 namespace chaincast::factory {
@@ -109,6 +110,7 @@ node::Environment make_environment(const base::ThreadStarter& threads,
           },
           std::move(log),
           session::tls::make_tls,
+          relay::open_sockets,
           [](const node::PortConfig& config) { return port::ethdev::numa_node_of(config.device); }};
 }
 

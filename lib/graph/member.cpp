@@ -405,6 +405,12 @@ void Member::set_degree(unsigned links, TimeNs now_ns) {
   look_soon(now_ns);
 }
 
+void Member::set_addresses(std::vector<Endpoint> addresses, TimeNs now_ns) {
+  if (self_.addresses == addresses) return;
+  self_.addresses = std::move(addresses);
+  if (is_started_ && !has_left_) touch_record(now_ns);
+}
+
 void Member::set_resources(std::vector<wire::Subscription> resources,
                            std::map<wire::ResourceId, std::set<NodeId>> guests, TimeNs now_ns) {
   self_.resources = std::move(resources);

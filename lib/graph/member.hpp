@@ -153,6 +153,8 @@ class Member {
   // left serve on as any others.
   void set_resources(std::vector<wire::Subscription> resources,
                      std::map<wire::ResourceId, std::set<NodeId>> guests, TimeNs now_ns);
+  // Where others reach this node, from now on (ascending).
+  void set_addresses(std::vector<Endpoint> addresses, TimeNs now_ns);
   // Links that this node asks for; it accepts half as many more. Those that it has stay.
   void set_degree(unsigned links, TimeNs now_ns);
   // The link is gone as the transport knows; no need to wait for silence.

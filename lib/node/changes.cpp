@@ -244,21 +244,30 @@ Status Node::add_peer(const PeerConfig& config) {
 }
 
 Status Node::open_link(const std::string& name, const NodeId& node,
-                       const std::vector<Endpoint>& endpoints, const Secret& secret) {
+                       const std::vector<Endpoint>& endpoints, const Secret& secret,
+                       const std::optional<hop::Paths>& paths) {
+  std::vector<Endpoint> places = endpoints;
+  if (paths) {
+    places = paths->own;
+    places.insert(places.end(), paths->seen.begin(), paths->seen.end());
+  }
   PeerConfig config;
   config.name = name;
   config.node = node;
   for (const auto& record : ports_) {
     if (record->config.role == port::Role::edge) continue;
     const auto own = record->port->info().addresses;
-    for (const Endpoint& endpoint : endpoints) {
+    for (const Endpoint& endpoint : places) {
       const bool is_reached = std::any_of(own.begin(), own.end(), [&](const auto& address) {
         return address.is_ipv6 == endpoint.is_ipv6;
       });
       if (!is_reached) continue;
       config.address = endpoint;
       config.port = record->config.name;
-      auto added = peering_->add(settings_of(config, secret, *record), now_ns());
+      PeerSettings settings = settings_of(config, secret, *record);
+      settings.link.paths = paths;
+      if (paths) settings.link.control_port = false;
+      auto added = peering_->add(settings, now_ns());
       if (!added) return added.error();
       sight_->add_peer(*added);
       return {};
@@ -267,7 +276,7 @@ Status Node::open_link(const std::string& name, const NodeId& node,
   return error(ErrorCode::not_found,
                fmt::format("peer {}: none of its {} data addresses has the family of a fabric "
                            "port here",
-                           name, endpoints.size()));
+                           name, places.size()));
 }
 
 void Node::close_link(const std::string& name) {

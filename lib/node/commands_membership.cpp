@@ -5,6 +5,7 @@
 #include <set>
 
 #include "node/commands.hpp"
+#include "node/commands_nat.hpp"
 #include "node/config_arguments.hpp"
 #include "ops/schema.hpp"
 
@@ -68,6 +69,7 @@ Json node_row(const Membership& membership, const graph::Entry& entry) {
   return {{"node", entry.id().hex()},
           {"address", said.addresses.empty() ? "" : port::to_text(said.addresses.front())},
           {"role", (said.roles & wire::role_supernode) != 0 ? "supernode" : "node"},
+          {"behind_nat", (said.roles & wire::role_behind_nat) != 0},
           {"standing", standing_text(entry.standing)},
           {"links", said.links.size()},
           {"hosts", hosts},
@@ -79,6 +81,7 @@ Json node_schema() {
   return schema::object({{"node", schema::text()},
                          {"address", schema::text()},
                          {"role", schema::one_of({"supernode", "node"})},
+                         {"behind_nat", schema::flag()},
                          {"standing", schema::one_of({"alive", "suspected", "dead", "left"})},
                          {"links", schema::count()},
                          {"hosts", schema::list(schema::text())},
@@ -477,6 +480,7 @@ std::vector<Operation> membership_operations(Node* node) {
        in_network(node, show_suspicion),
        suspicion_schema()},
   };
+  operations.push_back(nat_operation(node));
   for (Operation& change : change_operations(node)) operations.push_back(std::move(change));
   return operations;
 }

@@ -18,6 +18,18 @@ using ops::Operation;
 using ops::Reply;
 namespace schema = ops::schema;
 
+// How the peer is reached; behind a NAT through a hole in it, or over another node.
+std::string path_text(Node& node, uint32_t peer) {
+  const hop::LinkStatus& status = node.peering().status(peer);
+  if (status.state != hop::LinkState::up) return "";
+  if (status.path == hop::Path::direct) return "direct";
+  if (status.path == hop::Path::punched) return "punched";
+  const auto relay = node.membership() == nullptr
+                         ? std::nullopt
+                         : node.membership()->crossing().relay_of(status.node);
+  return "relayed by " + (relay ? relay->hex().substr(0, 16) : "a node that has gone");
+}
+
 Json peer_row(Node& node, uint32_t peer) {
   const Peering& peering = node.peering();
   const hop::LinkStatus& status = peering.status(peer);
@@ -35,7 +47,8 @@ Json peer_row(Node& node, uint32_t peer) {
   }
   Json row{{"name", peering.name(peer)},
            {"state", state},
-           {"address", port::to_text(peering.settings(peer).link.remote)},
+           {"address", port::to_text(peering.links().config(peer).remote)},
+           {"path", path_text(node, peer)},
            {"node", status.node == NodeId{} ? "" : status.node.hex()}};
   row["last_heard_ms"] = status.last_heard_ns == 0
                              ? Json(nullptr)
@@ -64,6 +77,7 @@ Json peer_schema() {
   return schema::object({{"name", schema::text()},
                          {"state", schema::text()},
                          {"address", schema::text()},
+                         {"path", schema::text()},
                          {"node", schema::text()},
                          {"last_heard_ms", schema::nullable(schema::count())},
                          {"rtt_us", schema::nullable(schema::count())},

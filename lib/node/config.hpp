@@ -40,6 +40,7 @@ inline constexpr size_t trackers_max = 16;
 inline constexpr size_t guests_max = 1024;
 inline constexpr unsigned degree_max = 32;
 inline constexpr unsigned tolerated_max = 24;  // of as many parents as a node can have links
+inline constexpr unsigned relay_pairs_max = 512;
 inline constexpr uint16_t udp_port_default = 7000;
 inline constexpr unsigned votes_default_percent = 50;  // without a genesis file
 
@@ -152,6 +153,10 @@ struct MembershipConfig {
   bool is_supernode = false;                 // redirects newcomers, carries no stream
   std::string state_file;                    // empty: nobody is remembered over a restart
   unsigned degree = 0;                       // links asked for; 0: the genesis file's, else 8
+  bool is_behind_nat = false;     // nobody can dial it; its trackers pass on what is for it
+  std::optional<Endpoint> relay;  // where it does so for others, UDP; none: it does not
+  unsigned relay_pairs = 32;      // that it forwards datagrams between at most
+  uint64_t relay_rate_bits_per_s = 100'000'000;  // of each; 0: unlimited
 };
 
 struct Config {

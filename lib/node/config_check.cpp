@@ -228,7 +228,8 @@ class Checker {
     if (!membership.address) {
       const bool has_some = !membership.genesis_file.empty() || !membership.trackers.empty() ||
                             membership.is_supernode || !membership.state_file.empty() ||
-                            membership.degree != 0;
+                            membership.degree != 0 || membership.is_behind_nat ||
+                            membership.relay.has_value();
       if (has_some) {
         add("membership", 0, "address", "is missing; set where other nodes reach this one");
       }
@@ -243,10 +244,33 @@ class Checker {
       add("membership", 0, "supernode",
           "carries no stream; remove the [[stream]] sections, or leave it out");
     }
+    check_crossing(membership);
     if (config_.streams.size() > wire::node_resources_max) {
       add("membership", 0, "address",
           fmt::format("{} [[stream]] sections; a node of a network is in at most {} subnetworks",
                       config_.streams.size(), wire::node_resources_max));
+    }
+  }
+
+  void check_crossing(const MembershipConfig& membership) {
+    if (membership.is_behind_nat && membership.trackers.empty()) {
+      add("membership", 0, "behind_nat", "needs a tracker to pass on what is for this node");
+    }
+    if (membership.is_behind_nat && (membership.is_supernode || membership.relay)) {
+      add("membership", 0, "behind_nat",
+          "is no place for a supernode or a relay, which others have to reach; remove one");
+    }
+    if (!membership.relay) return;
+    if (port::is_unspecified(*membership.relay)) {
+      add("membership", 0, "relay",
+          fmt::format("{} is no address that others can reach; name one of this node",
+                      port::to_text(*membership.relay)));
+    }
+    const size_t last = membership.relay->port + size_t{1} + membership.relay_pairs;
+    if (membership.relay->port == 0 || last > 65535) {
+      add("membership", 0, "relay",
+          fmt::format("UDP ports {}..{} are not all in 1..65535; choose another",
+                      membership.relay->port, last));
     }
   }
 

@@ -433,6 +433,22 @@ void visit(FieldVisitor& visitor, MembershipConfig& membership) {
   visitor.number(
       Key{"degree", "links that this node asks for; 0: what the genesis file says, or 8"},
       membership.degree, {0, degree_max, "links"});
+  visitor.flag(Key{"behind_nat",
+                   "nobody can dial this node: its trackers pass on what is for it, and its links "
+                   "are made by hole punching"},
+               membership.is_behind_nat);
+  take_endpoint(visitor,
+                Key{"relay",
+                    "ip:port (UDP, and the ports after it) where this node serves those behind a "
+                    "NAT; unset: it does not"},
+                membership.relay);
+  visitor.number(Key{"relay_pairs",
+                     "pairs of nodes that datagrams are forwarded between, each on "
+                     "a port of its own behind the first two"},
+                 membership.relay_pairs, {1, relay_pairs_max, "pairs"});
+  visit_rate(visitor,
+             Key{"relay_rate", "of a pair, both directions; \"unlimited\" or as in [[peer]]"},
+             membership.relay_rate_bits_per_s);
 }
 
 }  // namespace chaincast::node

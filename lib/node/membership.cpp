@@ -71,7 +71,20 @@ Membership::Membership(const MembershipConfig& config, const Digest& network,
       hooks_(std::move(hooks)),
       admitted_(config_.genesis),
       authority_{toolbox_, admitted_, network},
-      store_(toolbox_) {}
+      store_(toolbox_),
+      crossing_(config_, identity.id, toolbox, crossing_hooks()) {}
+
+CrossingHooks Membership::crossing_hooks() {
+  CrossingHooks out;
+  out.probe = [this](const Endpoint& to, const Bytes& datagram) { hooks_.probe(to, datagram); };
+  out.member = [this] { return member_.get(); };
+  out.set_addresses = [this](std::vector<Endpoint> addresses) {
+    if (member_) member_->set_addresses(std::move(addresses), last_ns_);
+  };
+  out.changed = [this] { reconcile_ns_ = 0; };
+  out.log = [this](LogLevel level, const std::string& text) { hooks_.log(level, text); };
+  return out;
+}
 
 Membership::~Membership() {
   // Their parts go back to the store.
@@ -87,6 +100,7 @@ session::Config Membership::session_config(const std::vector<Endpoint>& data) {
   join::Card card{data};
   if (card.data.size() > join::card_endpoints_max) card.data.resize(join::card_endpoints_max);
   out.card = join::encode(card);
+  crossing_.set_own(data);
   out.admits = [this](const PublicKey& key) { return admitted_.admits(key); };
   return out;
 }
@@ -94,6 +108,7 @@ session::Config Membership::session_config(const std::vector<Endpoint>& data) {
 void Membership::attach(std::unique_ptr<session::Sessions> sessions) {
   sessions_ = std::move(sessions);
   sessions_->set_listener(*this);
+  crossing_.attach(*sessions_);
 }
 
 // ---- coming and going -----------------------------------------------------------------------
@@ -114,6 +129,16 @@ void Membership::start(TimeNs now_ns) {
   }
   self.addresses = {sessions_->address()};
   self.roles = config_.is_supernode ? wire::role_supernode : uint8_t{0};
+  if (config_.is_behind_nat) {
+    self.addresses = config_.trackers;
+    std::sort(self.addresses.begin(), self.addresses.end());
+    const auto end = std::unique(self.addresses.begin(), self.addresses.end());
+    self.addresses.erase(end, self.addresses.end());
+    if (self.addresses.size() > wire::node_addresses_max) {
+      self.addresses.resize(wire::node_addresses_max);
+    }
+    self.roles |= wire::role_behind_nat;
+  }
   self.resources = subscriptions();
   self.guests = guests();
   member_ =
@@ -172,6 +197,8 @@ void Membership::save(TimeNs now_ns) {
 
 void Membership::tick(TimeNs now_ns) {
   if (!member_ || has_left_) return;
+  last_ns_ = now_ns;
+  crossing_.tick(now_ns);
   graph::Output out;
   if (member_->next_timer_ns() <= now_ns) member_->tick(now_ns, out);
   if (join_->next_timer_ns() <= now_ns) join_->tick(now_ns, out);
@@ -182,7 +209,8 @@ void Membership::tick(TimeNs now_ns) {
 
 TimeNs Membership::next_timer_ns() const {
   if (!member_ || has_left_) return time_never;
-  return std::min({member_->next_timer_ns(), join_->next_timer_ns(), reconcile_ns_, save_ns_});
+  return std::min({member_->next_timer_ns(), join_->next_timer_ns(), reconcile_ns_, save_ns_,
+                   crossing_.next_timer_ns()});
 }
 
 // ---- streams --------------------------------------------------------------------------------
@@ -234,7 +262,7 @@ void Membership::send_all(graph::Output& out, TimeNs now_ns) {
   for (const graph::Output::Send& send : out.sends) {
     if (send.message.get() != last) encoded = graph::encode(*send.message);
     last = send.message.get();
-    if (!sessions_->send(send.to.id, send.to.address, encoded, now_ns)) ++counters_.not_taken;
+    if (!crossing_.send(send.to.id, send.to.address, encoded, now_ns)) ++counters_.not_taken;
   }
   if (!out.changes.empty()) {
     reconcile_ns_ = now_ns;
@@ -258,14 +286,18 @@ void Membership::follow_state() {
 }
 
 void Membership::on_open(const session::Remote& remote, TimeNs now_ns) {
+  last_ns_ = now_ns;
   remotes_[remote.id] = remote;
+  crossing_.on_open(remote, now_ns);
   reconcile_ns_ = now_ns;
 }
 
 void Membership::on_closed(const session::Remote& remote, const std::string& why, TimeNs now_ns) {
   // One of two that crossed: the other goes on.
   if (sessions_->exported(remote.id, "link")) return;
+  last_ns_ = now_ns;
   remotes_.erase(remote.id);
+  crossing_.on_closed(remote, now_ns);
   reconcile_ns_ = now_ns;
   if (!member_ || has_left_) return;
   hooks_.log(LogLevel::debug, fmt::format("session with {}: {}", remote.id.hex(), why));
@@ -285,9 +317,33 @@ void Membership::on_failed(const Endpoint& address, const std::string& why, Time
   hooks_.log(is_new ? LogLevel::warning : LogLevel::debug, text);
 }
 
+void Membership::on_carry(uint64_t channel, ByteSpan bytes, TimeNs now_ns) {
+  crossing_.on_carry(channel, bytes, now_ns);
+}
+
+void Membership::on_carry_taken(uint64_t channel, uint32_t bytes, TimeNs now_ns) {
+  crossing_.on_carry_taken(channel, bytes, now_ns);
+}
+
+void Membership::on_carry_end(uint64_t channel, TimeNs now_ns) {
+  crossing_.on_carry_end(channel, now_ns);
+}
+
+void Membership::on_probe(const Endpoint& from, ByteSpan datagram, TimeNs now_ns) {
+  crossing_.on_probe(from, datagram, now_ns);
+}
+
 void Membership::on_message(const session::Remote& from, ByteSpan message, TimeNs now_ns) {
   if (!member_) return;
+  last_ns_ = now_ns;
   if (join::is_grant(message)) return on_grant(from, message, now_ns);
+  if (punch::is_message(message)) {
+    if (Status taken = crossing_.on_message(from, message, now_ns); !taken) {
+      ++counters_.malformed;
+      sessions_->close(from.id, taken.error().message, now_ns);
+    }
+    return;
+  }
   auto decoded = graph::decode(message, authority_, member_->view());
   if (!decoded) {
     ++counters_.malformed;

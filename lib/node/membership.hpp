@@ -15,6 +15,7 @@
 #include "join/join.hpp"
 #include "node/ballots.hpp"
 #include "node/config.hpp"
+#include "node/crossing.hpp"
 #include "session/session.hpp"
 
 // A node's place in its network (docs/membership.md, "In the daemon"): drives graph::Member and
@@ -26,8 +27,13 @@ namespace chaincast::node {
 struct MembershipHooks {
   // A link to whichever of these endpoints a port of this node reaches.
   std::function<Status(const std::string& name, const NodeId& node,
-                       const std::vector<Endpoint>& endpoints, const Secret& secret)>
+                       const std::vector<Endpoint>& endpoints, const Secret& secret,
+                       const std::optional<hop::Paths>& paths)>
       open_link;
+  // Of a link that was opened with some.
+  std::function<void(const std::string& name, const hop::Paths& paths)> set_paths;
+  std::function<bool(const std::string& name)> is_up;
+  std::function<void(const Endpoint& to, const Bytes& datagram)> probe;  // from the data port
   std::function<void(const std::string& name)> close_link;
   std::function<Status(const std::string& stream, const identity::SecretFile& secret)> take_secret;
   std::function<void(LogLevel level, const std::string& text)> log;
@@ -48,6 +54,8 @@ struct DataLink {
   std::string problem;
   Secret secret{};
   TimeNs tried_ns = 0;
+  bool is_crossed = false;             // one of the two is behind a NAT
+  TimeNs up_ns = 0;                    // crossed: when it was last seen to be up, or was opened
   std::set<wire::ResourceId> granted;  // told the secret over the present session
 };
 
@@ -69,6 +77,7 @@ class Membership final : public session::Listener, public Kinship {
   session::Config session_config(const std::vector<Endpoint>& data);
   // Before start().
   void attach(std::unique_ptr<session::Sessions> sessions);
+  void attach(std::unique_ptr<punch::Sockets> relay) { crossing_.attach(std::move(relay)); }
   void start(TimeNs now_ns);
   void tick(TimeNs now_ns);
   TimeNs next_timer_ns() const;
@@ -101,6 +110,13 @@ class Membership final : public session::Listener, public Kinship {
   void on_message(const session::Remote& from, ByteSpan message, TimeNs now_ns) override;
   void on_closed(const session::Remote& remote, const std::string& why, TimeNs now_ns) override;
   void on_failed(const Endpoint& address, const std::string& why, TimeNs now_ns) override;
+  void on_carry(uint64_t channel, ByteSpan bytes, TimeNs now_ns) override;
+  void on_carry_taken(uint64_t channel, uint32_t bytes, TimeNs now_ns) override;
+  void on_carry_end(uint64_t channel, TimeNs now_ns) override;
+  // A probe that came to the data port.
+  void on_probe(const Endpoint& from, ByteSpan datagram, TimeNs now_ns);
+  Crossing& crossing() { return crossing_; }
+  const Crossing& crossing() const { return crossing_; }
 
  private:
   struct Admitted final : graph::Admission {
@@ -124,7 +140,9 @@ class Membership final : public session::Listener, public Kinship {
   void reconcile(TimeNs now_ns);
   void open(const NodeId& peer, DataLink& link, const session::Remote& remote, const Secret& secret,
             TimeNs now_ns);
+  void follow_paths(const NodeId& peer, DataLink& link, TimeNs now_ns);
   void close(DataLink& link);
+  CrossingHooks crossing_hooks();
   void grant(const NodeId& peer, DataLink& link, TimeNs now_ns);
   void on_grant(const session::Remote& from, ByteSpan message, TimeNs now_ns);
   bool is_in(const NodeId& node, const wire::ResourceId& resource) const;
@@ -140,6 +158,7 @@ class Membership final : public session::Listener, public Kinship {
   graph::Store store_;
   graph::Analyst analyst_;
   std::unique_ptr<session::Sessions> sessions_;
+  Crossing crossing_;
   std::unique_ptr<graph::Member> member_;
   std::unique_ptr<join::Join> join_;
   std::map<wire::ResourceId, Stream> streams_;
@@ -148,6 +167,7 @@ class Membership final : public session::Listener, public Kinship {
   bool has_left_ = false;
   join::State logged_ = join::State::idle;
   std::set<std::string> told_;  // why trackers failed, until this node is in
+  TimeNs last_ns_ = 0;          // when something last happened
   TimeNs started_ns_ = 0, reconcile_ns_ = 0, save_ns_ = time_never;
   MembershipCounters counters_;
 };

@@ -13,6 +13,8 @@ namespace {
 constexpr TimeNs reconcile_interval_ns = ns_per_s;
 constexpr TimeNs retry_interval_ns = 5 * ns_per_s;
 constexpr const char* link_label = "link";
+constexpr TimeNs help_after_ns = 1500 * ns_per_ms;  // that a crossed link is down
+constexpr TimeNs relay_after_ns = 8 * ns_per_s;
 
 }  // namespace
 
@@ -78,7 +80,9 @@ void Membership::reconcile(TimeNs now_ns) {
     if (shares_stream(link.peer)) wanted.insert(link.peer);
   }
   for (auto& [peer, link] : data_links_) {
-    if (!wanted.contains(peer)) close(link);
+    if (wanted.contains(peer)) continue;
+    close(link);
+    crossing_.forget(peer);
   }
   std::erase_if(data_links_, [&](const auto& entry) { return !wanted.contains(entry.first); });
   for (const NodeId& peer : wanted) {
@@ -86,6 +90,8 @@ void Membership::reconcile(TimeNs now_ns) {
     // the link is gone, or another session has another secret.
     const auto remote = remotes_.find(peer);
     const auto secret = sessions_->exported(peer, link_label);
+    const auto known = data_links_.find(peer);
+    if (known != data_links_.end()) follow_paths(peer, known->second, now_ns);
     if (remote == remotes_.end() || !secret) continue;
     DataLink& link = data_links_[peer];
     const bool is_current = link.tried_ns != 0 && link.secret == *secret;
@@ -98,15 +104,29 @@ void Membership::reconcile(TimeNs now_ns) {
 
 void Membership::open(const NodeId& peer, DataLink& link, const session::Remote& remote,
                       const Secret& secret, TimeNs now_ns) {
+  std::optional<hop::Paths> paths;
+  const auto card = join::parse_card(remote.card);
+  const bool is_crossed = crossing_.is_crossed(peer);
+  if (is_crossed && card) {
+    paths = crossing_.paths_to(peer, card->data, now_ns);
+    // Until both have told each other where they are, a link that there is goes on.
+    if (!paths) {
+      if (link.name.empty()) link.name = peer.hex().substr(0, 16);
+      if (!link.is_open) link.problem = "waits until both know their addresses behind the NAT";
+      return;
+    }
+  }
   close(link);
   link = {};
+  link.is_crossed = is_crossed;
+  link.up_ns = now_ns;
   link.name = peer.hex().substr(0, 16);
   link.secret = secret;
   link.tried_ns = now_ns;
-  const auto card = join::parse_card(remote.card);
   if (!card) {
     link.problem = card.error().message;
-  } else if (Status opened = hooks_.open_link(link.name, peer, card->data, secret); !opened) {
+  } else if (Status opened = hooks_.open_link(link.name, peer, card->data, secret, paths);
+             !opened) {
     link.problem = opened.error().message;
   } else {
     link.is_open = true;
@@ -114,6 +134,23 @@ void Membership::open(const NodeId& peer, DataLink& link, const session::Remote&
   }
   ++counters_.links_failed;
   hooks_.log(LogLevel::warning, fmt::format("network: no data link: {}", link.problem));
+}
+
+// What is known of addresses changes while a link is being made, and after.
+void Membership::follow_paths(const NodeId& peer, DataLink& link, TimeNs now_ns) {
+  if (!link.is_open || !link.is_crossed) return;
+  const auto remote = remotes_.find(peer);
+  std::optional<hop::Paths> paths;
+  if (remote != remotes_.end()) {
+    const auto card = join::parse_card(remote->second.card);
+    if (card) paths = crossing_.paths_to(peer, card->data, now_ns);
+  }
+  if (paths) hooks_.set_paths(link.name, *paths);
+  if (hooks_.is_up(link.name)) {
+    link.up_ns = now_ns;
+  } else if (now_ns - link.up_ns >= help_after_ns) {
+    crossing_.help(peer, now_ns - link.up_ns >= relay_after_ns, now_ns);
+  }
 }
 
 void Membership::close(DataLink& link) {

@@ -148,23 +148,70 @@ Status Node::make_membership(const Digest& network) {
                  fmt::format("[node] network is not what {} begins; set network = \"{}\"",
                              wanted.genesis_file, to_hex(wanted.genesis->network)));
   }
+  carrier_->set_gate([this](uint32_t peer, const std::string& stream) {
+    return membership_->lets_in(peering_->name(peer), peering_->status(peer).node, stream);
+  });
+  membership_ = std::make_unique<Membership>(wanted, network, identity_, environment_.toolbox,
+                                             membership_hooks());
+  carrier_->set_kinship(membership_.get());
+  if (wanted.genesis) carrier_->set_votes_default(wanted.genesis->votes_percent);
+  peering_->set_probe_handler([this](const Endpoint& from, ByteSpan datagram, TimeNs now_ns) {
+    membership_->on_probe(from, datagram, now_ns);
+  });
+  return {};
+}
+
+MembershipHooks Node::membership_hooks() {
   MembershipHooks hooks;
   hooks.open_link = [this](const std::string& name, const NodeId& node,
-                           const std::vector<Endpoint>& endpoints, const Secret& secret) {
-    return open_link(name, node, endpoints, secret);
+                           const std::vector<Endpoint>& endpoints, const Secret& secret,
+                           const std::optional<hop::Paths>& paths) {
+    return open_link(name, node, endpoints, secret, paths);
   };
+  hooks.set_paths = [this](const std::string& name, const hop::Paths& paths) {
+    if (const auto peer = peering_->find(name)) peering_->set_paths(*peer, paths, now_ns());
+  };
+  hooks.is_up = [this](const std::string& name) {
+    const auto peer = peering_->find(name);
+    return peer && peering_->is_up(*peer);
+  };
+  hooks.probe = [this](const Endpoint& to, const Bytes& datagram) { send_probe(to, datagram); };
   hooks.close_link = [this](const std::string& name) { close_link(name); };
   hooks.take_secret = [this](const std::string& stream, const identity::SecretFile& secret) {
     return carrier_->give(stream, secret);
   };
-  carrier_->set_gate([this](uint32_t peer, const std::string& stream) {
-    return membership_->lets_in(peering_->name(peer), peering_->status(peer).node, stream);
-  });
   hooks.log = [this](LogLevel level, const std::string& text) { log_.say(level, text); };
-  membership_ = std::make_unique<Membership>(wanted, network, identity_, environment_.toolbox,
-                                             std::move(hooks));
-  carrier_->set_kinship(membership_.get());
-  if (wanted.genesis) carrier_->set_votes_default(wanted.genesis->votes_percent);
+  return hooks;
+}
+
+// From the UDP port that lane 0 of links has: it is that port's mapping that is asked for.
+void Node::send_probe(const Endpoint& to, const Bytes& datagram) {
+  for (const auto& record : ports_) {
+    if (record->config.role == port::Role::edge) continue;
+    const port::Info info = record->port->info();
+    const bool is_reached =
+        std::any_of(info.addresses.begin(), info.addresses.end(),
+                    [&](const Endpoint& own) { return own.is_ipv6 == to.is_ipv6; });
+    if (!is_reached) continue;
+    hop::LinkTransmit probe;
+    probe.to = to;
+    probe.is_hello = true;
+    probe.bytes = datagram;
+    (void)mailer_->send_raw(*record->port, probe, info.udp_port);
+    return;
+  }
+}
+
+Status Node::open_relay() {
+  const MembershipConfig& wanted = config_.membership;
+  if (!wanted.relay) return {};
+  if (!environment_.make_relay_sockets) {
+    return error(ErrorCode::unsupported, "[membership] relay: this build has none; remove it");
+  }
+  auto sockets =
+      environment_.make_relay_sockets(*wanted.relay, punch::vantages + wanted.relay_pairs);
+  if (!sockets) return sockets.error();
+  membership_->attach(std::move(*sockets));
   return {};
 }
 
@@ -180,6 +227,7 @@ Status Node::open_sessions() {
   auto sessions = environment_.make_sessions(membership_->session_config(data), *identity_.signer);
   if (!sessions) return sessions.error();
   membership_->attach(std::move(*sessions));
+  if (Status opened = open_relay(); !opened) return opened;
   membership_->start(now_ns());
   return {};
 }
@@ -256,6 +304,9 @@ TimeNs Node::control_turn(TimeNs now_ns) {
 void Node::poll_descriptors(TimeNs until_ns) {
   std::vector<Pollable*> polled(consoles_.begin(), consoles_.end());
   if (membership_) polled.push_back(&membership_->sessions());
+  if (membership_ && membership_->crossing().sockets() != nullptr) {
+    polled.push_back(membership_->crossing().sockets());
+  }
   std::vector<pollfd> fds;
   std::vector<size_t> ends;
   for (const Pollable* one : polled) {

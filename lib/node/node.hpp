@@ -52,6 +52,9 @@ struct Environment {
   std::function<Result<std::unique_ptr<session::Sessions>>(const session::Config&,
                                                            const crypto::Signer&)>
       make_sessions = {};
+  // UDP sockets at this address and `count` - 1 ports after it; no function: no node relays.
+  std::function<Result<std::unique_ptr<punch::Sockets>>(const Endpoint&, unsigned count)>
+      make_relay_sockets = {};
   // NUMA node of the device that a port will use; -1, or no function: unknown.
   std::function<int(const PortConfig&)> numa_node = {};
 };
@@ -109,8 +112,10 @@ class Node final : public cli::Service {
   Status remove_peer(const std::string& name);
   Status add_stream(const StreamConfig& config);
   // Links that membership makes: not part of the configuration.
+  // With `paths` (one of the two is behind a NAT) to wherever a hello comes back from.
   Status open_link(const std::string& name, const NodeId& node,
-                   const std::vector<Endpoint>& endpoints, const Secret& secret);
+                   const std::vector<Endpoint>& endpoints, const Secret& secret,
+                   const std::optional<hop::Paths>& paths);
   void close_link(const std::string& name);
   Status remove_stream(const std::string& name);
 
@@ -170,6 +175,9 @@ class Node final : public cli::Service {
   Status make_features();
   Status make_membership(const Digest& network);
   Status open_sessions();
+  Status open_relay();
+  MembershipHooks membership_hooks();
+  void send_probe(const Endpoint& to, const Bytes& datagram);
   void publish_receive_plan();
   void receive_control(TimeNs now_ns);
   TimeNs turn_ports(TimeNs now_ns);

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "punch/probe.hpp"
+
 namespace chaincast::node {
 
 namespace {
@@ -117,9 +119,17 @@ Status Peering::remove(const std::string& name, TimeNs now_ns) {
   return {};
 }
 
+void Peering::set_paths(uint32_t peer, const hop::Paths& paths, TimeNs now_ns) {
+  links_->set_paths(peer, paths, now_ns);
+}
+
 void Peering::receive(const ControlDatagram& datagram, TimeNs now_ns) {
+  const ByteSpan bytes(datagram.data, datagram.bytes);
+  if (on_probe_ && datagram.peer == stage::no_peer && punch::is_probe(bytes)) {
+    return on_probe_(datagram.from, bytes, now_ns);
+  }
   hop::LinkOutput out;
-  links_->receive(datagram.from, {datagram.data, datagram.bytes}, datagram.peer, now_ns, out);
+  links_->receive(datagram.from, bytes, datagram.peer, now_ns, out);
   handle(out, now_ns);
 }
 
@@ -249,7 +259,10 @@ void Peering::on_up(const hop::LinkUp& up, TimeNs now_ns) {
 bool Peering::find_destinations(Record& record) {
   std::vector<port::Destination> found;
   const uint16_t base = record.settings.port->info().udp_port;
-  const unsigned own_ports = config_.workers + (record.settings.link.control_port ? 1 : 0);
+  // A NAT has a mapping of its own for each port, so crossed links use one.
+  const unsigned own_ports = record.settings.link.paths
+                                 ? 1
+                                 : config_.workers + (record.settings.link.control_port ? 1 : 0);
   const uint64_t version = record.settings.port->destinations_version();
   for (size_t lane = 0; lane < record.tx_lanes.size(); ++lane) {
     Endpoint to = record.link.remote;

@@ -61,6 +61,11 @@ class Peering {
   Status remove(const std::string& name, TimeNs now_ns);
   // A control datagram or hello from a worker.
   void receive(const ControlDatagram& datagram, TimeNs now_ns);
+  // Who takes answers to probes, which come as hellos do.
+  using ProbeHandler = std::function<void(const Endpoint& from, ByteSpan datagram, TimeNs now_ns)>;
+  void set_probe_handler(ProbeHandler handler) { on_probe_ = std::move(handler); }
+  // Of a peer that was added with some.
+  void set_paths(uint32_t peer, const hop::Paths& paths, TimeNs now_ns);
   void tick(TimeNs now_ns);
   TimeNs next_timer_ns() const;
   // False while the link is not up.
@@ -145,6 +150,7 @@ class Peering {
   rcu::Retirer& retirer_;
   PeerListener& listener_;
   PeerLog log_;
+  ProbeHandler on_probe_;
   std::map<uint32_t, Record> records_;
   std::map<uint32_t, std::unique_ptr<hop::RxLane>> rx_lanes_;  // by link id
   std::unique_ptr<hop::Links> links_;

@@ -29,8 +29,9 @@ struct ResourceId {
   auto operator<=>(const ResourceId&) const = default;
 };
 
-inline constexpr uint8_t role_supernode = 0x01;  // redirects newcomers, streams nothing
-inline constexpr uint8_t role_mask = 0x01;
+inline constexpr uint8_t role_supernode = 0x01;   // redirects newcomers, streams nothing
+inline constexpr uint8_t role_behind_nat = 0x02;  // its addresses are of nodes that pass on to it
+inline constexpr uint8_t role_mask = 0x03;
 
 // The part a node has in a subnetwork.
 struct Subscription {

@@ -39,6 +39,7 @@ ASSEMBLER, LANE = "lib/stream/assembler.cpp", "lib/hop/lane.cpp"
 DELIVERY, LINE_FILE = "lib/node/delivery.cpp", "lib/identity/line_file.cpp"
 RULES = "lib/crypto/frame_rules.hpp"
 SESSION, TLS = "tests/test_session", "tests/test_drivers_session_tls"
+PUNCH = "tests/test_punch"
 CHOICE = "lib/session/choice.cpp"
 
 DEFECTS = [
@@ -447,7 +448,7 @@ DEFECTS = [
     Defect("lib/node/carrier_links.cpp", "neighbour.is_refused = neighbour.is_barred = true;", ";",
            MEMBERSHIP, "Membership.GuestsOfAnotherStreamGetNothingOfThis"),
     Defect("lib/node/membership_links.cpp",
-           "if (!wanted.contains(peer)) close(link);", "(void)link;",
+           "    close(link);\n    crossing_.forget(peer);", "    crossing_.forget(peer);",
            MEMBERSHIP, "Membership.SubnetworksAreJoinedAndLeftWhileNodesRun"),
     Defect("lib/node/membership.cpp", "remembered = std::move(state->members);", ";",
            MEMBERSHIP, "Membership.AFormerMemberComesBackWithoutATracker"),
@@ -469,6 +470,31 @@ DEFECTS = [
     Defect("lib/session/frame.cpp", "length_ > bytes_max_) state_",
            "length_ > bytes_max_ + 1) state_",
            SESSION, "FrameReader.LengthsThatAreNoneAreMalformedForGood"),
+
+    # A challenge that proves any address, a link that moves by an ask, datagrams forwarded from or
+    # to whom nobody has proven, a cookie of another address, nobody else's channel, no window.
+    Defect("lib/hop/hello.cpp",
+           "  input.bytes(from.address).be16(from.port).u8(from.is_ipv6 ? 6 : 4);\n", "",
+           HOP, "PathsTest.AConfirmFromElsewhereThanTheAnswerWentToMakesNoLink"),
+    Defect("lib/hop/hello.cpp", "  transmit(peer, answer, from, out);",
+           "  transmit(peer, answer, from, out);\n  peer.config.remote = from;",
+           HOP, "PathsTest.ALinkMovesOnceTheChallengeCameBackFromTheNewAddressAndNotBefore"),
+    Defect("lib/hop/hello.cpp", "if (peer.config.paths) peer.heard_from = from;", ";",
+           PUNCH, "Nats.AFilterByAddressAloneShowsThePortAtOnce"),
+    Defect("lib/punch/relay.cpp", "if (pair.sides[side].address != from || !to) {", "if (!to) {",
+           PUNCH, "RelayTest.OnlyBetweenTwoAddressesThatBothHaveProvenThemselves"),
+    Defect("lib/punch/relay.cpp", "if (pair != nullptr && is_proven) {", "if (pair != nullptr) {",
+           PUNCH, "RelayTest.ACookieOfOneAddressProvesNoOther"),
+    Defect("lib/punch/relay.cpp",
+           ".bytes(node.bytes).bytes(from.address).be16(from.port);", ".bytes(node.bytes);",
+           PUNCH, "RelayTest.ACookieOfOneAddressProvesNoOther"),
+    Defect("lib/punch/carriage.cpp", "if (sent > carried_window_bytes) {",
+           "if (sent == 0xffffffff) {", PUNCH,
+           "Lab.MoreThanAWindowOnTheWayEndsTheChannelAtBothEnds"),
+    Defect("lib/punch/prober.cpp", "if (has_moved && place.is_vantage) ask_again(now_ns);", ";",
+           PUNCH, "RelayTest.AProberThatHasMovedAsksAllVantagesAgain"),
+    Defect("drivers/session/tls/carried.cpp", "    one.has_ended = true;\n    return;",
+           "    return;", TLS, "Carried.WhoIgnoresTheWindowIsCutOff"),
 
     # Any newer record said to be a lie, a record offered twice merged twice, a forger not named, a
     # former member that asks as a newcomer does.

@@ -106,6 +106,9 @@ trackers = ["192.0.2.9:7000", "[2001:db8::9]:7000"]
 supernode = false
 state = "/var/lib/chaincast/members.json"
 degree = 6
+relay = "192.0.2.1:7100"
+relay_pairs = 64
+relay_rate = "20Mbit"
 )";
 
 }  // namespace chaincast::node

@@ -317,6 +317,23 @@ TEST(Config, AMembersStreamNeedsNoSecret) {
   EXPECT_EQ(to_json(*parse_config(save_config(*config), "again.toml", "")), to_json(*config));
 }
 
+TEST(Config, BehindANatThereIsATrackerAndNothingThatOthersHaveToReach) {
+  const std::string network = std::string(minimal) + "[membership]\naddress = \"10.0.0.2:7000\"\n";
+  const std::string behind = network + "behind_nat = true\n";
+  const std::string tracker = "trackers = [\"192.0.2.1:7000\"]\n";
+  const auto config = parse(behind + tracker);
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_TRUE(config->membership.is_behind_nat);
+  EXPECT_THAT(parse(behind).error().message, HasSubstr("needs a tracker"));
+  EXPECT_THAT(parse(behind + tracker + "relay = \"192.0.2.7:7100\"\n").error().message,
+              HasSubstr("no place for a supernode or a relay"));
+  EXPECT_THAT(parse(network + "relay = \"0.0.0.0:7100\"\n").error().message,
+              HasSubstr("no address that others can reach"));
+  EXPECT_THAT(parse(network + "relay = \"192.0.2.7:65510\"\n").error().message,
+              HasSubstr("65510..65543"));
+  EXPECT_TRUE(parse(network + "relay = \"192.0.2.7:65510\"\nrelay_pairs = 24\n").ok());
+}
+
 TEST(Config, WhatAPortDoesNotHaveIsNotSaved) {
   const auto config = parse(minimal);
   EXPECT_THAT(save_config(*config), testing::Not(HasSubstr("udp_port")));
@@ -336,7 +353,8 @@ TEST(Config, EveryKeyIsReadAndShown) {
     EXPECT_NE(item.value(), defaults["repair"][item.key()]) << item.key();
   for (const std::string section : {"metrics", "rest", "membership"}) {
     for (const auto& item : shown[section].items()) {
-      if (item.key() == "supernode") continue;  // one has no streams
+      if (item.key() == "supernode") continue;   // one has no streams
+      if (item.key() == "behind_nat") continue;  // nothing there can be a relay
       EXPECT_NE(item.value(), defaults[section][item.key()]) << item.key();
     }
   }

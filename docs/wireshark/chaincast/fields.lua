@@ -80,6 +80,19 @@ fields_of("hello", {
   { "mac_status", "uint8", "MAC status", base.DEC, CHECKS },
 })
 
+fields_of("probe", {
+  { "step", "uint8", "Probe", base.DEC, { [5] = "question", [6] = "answer" } },
+  { "flags", "uint8", "Flags", base.HEX },
+  { "zeros", "bytes", "Zeros" },
+  { "node", "bytes", "Node that asks" },
+  { "nonce", "bytes", "Nonce" },
+  { "cookie", "bytes", "Cookie" },
+  { "family", "uint8", "Family" },
+  { "port", "uint16", "Seen UDP port" },
+  { "address", "bytes", "Seen address" },
+  { "mac", "bytes", "MAC" },
+})
+
 fields_of("control", {
   { "counter", "uint64", "Counter" },
   { "ciphertext", "bytes", "Ciphertext" },

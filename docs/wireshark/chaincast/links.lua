@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: BSD-3-Clause
--- Hellos, keys and checks of links (sections 2.2 to 2.5).
+-- Hellos, probes, keys and checks of links (sections 2.2 to 2.5, 2.8).
 
 local cc = ...
 if not cc then return end  -- Wireshark loads each file of a plugin directory by itself, too
@@ -110,7 +110,30 @@ local function read_link_ids(read, count)
   return ids
 end
 
+local PROBE_FIELDS = { { "step", 1 }, { "flags", 1 }, { "zeros", 2 }, { "node", 16 },
+                       { "nonce", 16 }, { "cookie", 16 }, { "family", 1 }, { "port", 2 },
+                       { "address", 16 }, { "zeros", 27 }, { "mac", 32 } }
+local PROBE_BYTES = 130
+
+local function dissect_probe(range, pinfo, tree)
+  local branch = tree:add(cc.proto, range, "Probe")
+  local read, part = cc.reader(branch, range), {}
+  for _, row in ipairs(PROBE_FIELDS) do part[row[1]] = read.next("probe." .. row[1], row[2]) end
+  local is_answer, family = part.step:uint() == 6, part.family:uint()
+  pinfo.cols.info = is_answer and "probe answer" or "probe question"
+  local is_sound = part.flags:uint() <= (is_answer and 1 or 0) and
+    (is_answer and (family == 4 or family == 6) or not is_answer and family == 0)
+  if not is_sound then cc.malformed(branch, "probe") end
+end
+
+-- Section 2.7: probes have the hop header of a hello.
+local function is_probe(range)
+  local step = range(0, 1):uint()
+  return range:len() == PROBE_BYTES and (step == 5 or step == 6)
+end
+
 function links.dissect_hello(range, pinfo, tree)
+  if is_probe(range) then return dissect_probe(range, pinfo, tree) end
   local branch = tree:add(cc.proto, range, "Hello")
   local read, part = cc.reader(branch, range), {}
   for _, row in ipairs(HELLO_FIELDS) do part[row[1]] = read.next("hello." .. row[1], row[2]) end

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Nodes behind NATs: a supernode on a public network, and behind one router each a host and members
+that reach it by their router's address alone. Routers are namespaces with nftables; what they let
+in is what was sent out before (RFC 4787: address and port-dependent filtering)."""
+
+import net
+from harness import PROGRAMS, must
+from lab import Node
+
+STREAM = "news"
+SUPERNODE = "203.0.113.1"
+PORT, RELAY_PORT = 7000, 7100
+
+
+class Router:
+    """A NAT between the public network and a host of its own."""
+
+    def __init__(self, t, public, number, how):
+        """how: what follows `masquerade` in its rule: "", "random" or "fully-random"."""
+        self.address = f"203.0.113.{10 + number}"
+        self.inside = f"10.0.{number}.2"
+        self.namespace = net.Namespace(t, f"r{number}")
+        self.host = net.Namespace(t, f"h{number}")
+        net.connect(public, f"r{number}", self.namespace, "wan")
+        public.run("ip", "link", "set", f"r{number}", "master", "br0")
+        net.connect(self.namespace, "lan", self.host, "eth0")
+        self.namespace.add_address("wan", f"{self.address}/24")
+        self.namespace.add_address("lan", f"10.0.{number}.1/24")
+        self.host.add_address("eth0", f"{self.inside}/24")
+        self.host.run("ip", "route", "add", "default", "via", f"10.0.{number}.1")
+        self.namespace.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+        self.namespace.run("nft", "add table ip nat; add chain ip nat out "
+                           "{ type nat hook postrouting priority srcnat; }; "
+                           "add table ip gate; add chain ip gate in "
+                           "{ type filter hook input priority 0; }; "
+                           "add rule ip gate in iifname wan ct state new drop; "
+                           "add chain ip gate through { type filter hook forward priority 0; }; "
+                           "add rule ip gate through iifname wan ct state new drop")
+        self.masquerade(how)
+
+    def masquerade(self, udp, tcp=None):
+        """From now on, for what has no mapping yet; TCP as UDP unless said."""
+        self.namespace.run("nft", "flush chain ip nat out; "
+                           f"add rule ip nat out oifname wan meta l4proto udp masquerade {udp}; "
+                           "add rule ip nat out oifname wan meta l4proto tcp masquerade "
+                           f"{udp if tcp is None else tcp}")
+
+    def forget(self):
+        """Every mapping is gone, as after a restart: masquerading forgets those of an interface
+        that goes down."""
+        self.namespace.run("ip", "link", "set", "wan", "down")
+        self.namespace.run("ip", "link", "set", "wan", "up")
+
+
+class Open:
+    """In place of a router: the host is on the public network itself."""
+
+    def __init__(self, public, number):
+        self.inside = self.address = f"203.0.113.{10 + number}"
+        self.host = public
+        public.add_address("br0", f"{self.address}/24")
+
+
+class Crossed:
+    """The supernode, a host that publishes STREAM, and one member, each of these two behind a
+    router; or none, where its NAT is None."""
+
+    def __init__(self, t, host_nat, member_nat, watch=None):
+        """watch: file of a capture of what passes the host's router outside, as `watched`."""
+        self.t = t
+        self.public = net.Namespace(t, "pub")
+        self.public.run("ip", "link", "add", "br0", "type", "bridge")
+        self.public.run("ip", "link", "set", "br0", "up")
+        self.public.add_address("br0", f"{SUPERNODE}/24")
+        self.routers = [Open(self.public, number) if how is None else
+                        Router(t, self.public, number, how)
+                        for number, how in ((1, host_nat), (2, member_nat))]
+        self.watched = watch and self.routers[0].namespace.capture("wan", watch)
+        self.supernode = Node(t, "supernode", self.public)
+        self.supernode.configure(self.tables(SUPERNODE, {"supernode": True,
+                                                         "relay": f"{SUPERNODE}:{RELAY_PORT}"}))
+        self.host = Node(t, "host", self.routers[0].host)
+        self.member = Node(t, "member", self.routers[1].host)
+        secret = t.dir / "stream.secret"
+        must([PROGRAMS["chaincast"], "keygen", "secret", secret])
+
+        def membership(how):
+            return {"behind_nat": how is not None, "trackers": [f"{SUPERNODE}:{PORT}"]}
+        self.host.configure({**self.tables(self.routers[0].inside, membership(host_nat)),
+                             "stream": [{"name": STREAM, "publish": True, "secret": str(secret)}]})
+        self.member.configure({**self.tables(self.routers[1].inside, membership(member_nat)),
+                               "stream": [{"name": STREAM}]})
+        for node in (self.supernode, self.host, self.member):
+            node.start()
+
+    @staticmethod
+    def tables(address, membership):
+        place = f"{address}:{PORT}"
+        return {"port": [{"name": "p0", "address": place}],
+                "membership": {"address": place, **membership}}
+
+    def paths(self):
+        """How host and member reach each other, as each of them shows; "" while they do not."""
+        def path(node):
+            rows = (node.try_control("show", "peers") or {}).get("peers", [])
+            return rows[0]["path"] if len(rows) == 1 and rows[0]["state"] == "up" else ""
+        return [path(self.host), path(self.member)]
+
+    def wait_for(self, path, seconds):
+        self.t.until(lambda: self.paths() == [path, path], seconds, f"the link to be {path}",
+                     [self.host.process, self.member.process])
+
+    def nat_of(self, node):
+        return node.control("show", "nat")
