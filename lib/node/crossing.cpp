@@ -121,12 +121,23 @@ void Crossing::say_to(const Endpoint& via, const punch::Message& message, TimeNs
   if (!sessions_->send(NodeId{}, via, punch::encode(message), now_ns)) ++counters_.not_sent;
 }
 
-// The address is another node's, or the node itself says so.
-bool Crossing::needs_carrier(const NodeId& id, const Endpoint& address) const {
-  const bool is_anothers = std::any_of(remotes_.begin(), remotes_.end(), [&](const auto& one) {
-    return one.first != id && !one.second.is_carried && one.second.address == address;
-  });
-  return is_anothers || is_node_behind_nat(id);
+// Where the node says that it is reached, if it is behind a NAT; or the address, if it is another
+// node's. None: it is dialled there.
+std::optional<Endpoint> Crossing::carrier_of(const NodeId& id, const Endpoint& address) const {
+  const auto is_anothers = [&](const Endpoint& one) {
+    return std::any_of(remotes_.begin(), remotes_.end(), [&](const auto& remote) {
+      return remote.first != id && !remote.second.is_carried && remote.second.address == one;
+    });
+  };
+  const graph::Member* member = hooks_.member();
+  const graph::Entry* entry = member ? member->view().find(id) : nullptr;
+  if (entry == nullptr || (entry->record->said.roles & wire::role_behind_nat) == 0) {
+    return is_anothers(address) ? std::optional(address) : std::nullopt;
+  }
+  const std::vector<Endpoint>& said = entry->record->said.addresses;
+  const auto open = std::find_if(said.begin(), said.end(), is_anothers);
+  if (open != said.end()) return *open;
+  return said.empty() ? address : said.front();
 }
 
 bool Crossing::begin_carried(const NodeId& id, const Endpoint& address, TimeNs now_ns) {
@@ -154,11 +165,14 @@ bool Crossing::begin_carried(const NodeId& id, const Endpoint& address, TimeNs n
 }
 
 bool Crossing::send(const NodeId& id, const Endpoint& address, Bytes message, TimeNs now_ns) {
-  if (id != NodeId{} && !remotes_.contains(id) && needs_carrier(id, address) &&
-      !begin_carried(id, address, now_ns)) {
-    return false;
+  if (id == NodeId{} || remotes_.contains(id)) {
+    return sessions_->send(id, address, std::move(message), now_ns);
   }
-  return sessions_->send(id, address, std::move(message), now_ns);
+  const auto carrier = carrier_of(id, address);
+  // Who is registered here is not there now.
+  if (carrier == sessions_->address()) return false;
+  if (carrier && !begin_carried(id, *carrier, now_ns)) return false;
+  return sessions_->send(id, carrier.value_or(address), std::move(message), now_ns);
 }
 
 void Crossing::on_carry(uint64_t handle, ByteSpan bytes, TimeNs now_ns) {
@@ -205,9 +219,11 @@ void Crossing::take_carried(const session::Remote& from, const punch::Carry& car
            one.second.via == from.address;
   });
   if (carry.kind == Kind::open) {
-    // Whoever carries it, the two ends prove their keys to each other.
+    // By one that this node has registered with. Whoever carries it, the two ends prove their keys
+    // to each other.
     const uint64_t handle = next_handle_++;
-    if (found == channels_.end() && sessions_->accept_carried(handle, from.address, now_ns)) {
+    if (offers_.contains(from.id) && found == channels_.end() &&
+        sessions_->accept_carried(handle, from.address, now_ns)) {
       channels_[handle] = {carry.peer, carry.channel, from.address, false};
       return;
     }

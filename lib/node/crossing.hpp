@@ -109,7 +109,7 @@ class Crossing {
   void pass_on(punch::Carriage::Sends sends, TimeNs now_ns);
   bool say(const NodeId& to, const punch::Message& message, TimeNs now_ns);
   void say_to(const Endpoint& via, const punch::Message& message, TimeNs now_ns);
-  bool needs_carrier(const NodeId& id, const Endpoint& address) const;
+  std::optional<Endpoint> carrier_of(const NodeId& id, const Endpoint& address) const;
   bool begin_carried(const NodeId& id, const Endpoint& address, TimeNs now_ns);
   bool is_node_behind_nat(const NodeId& id) const;
   std::optional<Secret> probe_key(const NodeId& node) const;

@@ -62,53 +62,64 @@ class Open:
 
 
 class Crossed:
-    """The supernode, a host that publishes STREAM, and one member, each of these two behind a
-    router; or none, where its NAT is None."""
+    """The supernode, a host that publishes STREAM, and members, each of them behind a router of its
+    own; or none, where its NAT is None."""
 
-    def __init__(self, t, host_nat, member_nat, watch=None):
+    def __init__(self, t, host_nat, *member_nats, watch=None, workers=1):
         """watch: file of a capture of what passes the host's router outside, as `watched`."""
         self.t = t
+        self.workers = workers
         self.public = net.Namespace(t, "pub")
         self.public.run("ip", "link", "add", "br0", "type", "bridge")
         self.public.run("ip", "link", "set", "br0", "up")
         self.public.add_address("br0", f"{SUPERNODE}/24")
         self.routers = [Open(self.public, number) if how is None else
                         Router(t, self.public, number, how)
-                        for number, how in ((1, host_nat), (2, member_nat))]
+                        for number, how in enumerate((host_nat, *member_nats), 1)]
         self.watched = watch and self.routers[0].namespace.capture("wan", watch)
         self.supernode = Node(t, "supernode", self.public)
         self.supernode.configure(self.tables(SUPERNODE, {"supernode": True,
                                                          "relay": f"{SUPERNODE}:{RELAY_PORT}"}))
-        self.host = Node(t, "host", self.routers[0].host)
-        self.member = Node(t, "member", self.routers[1].host)
-        secret = t.dir / "stream.secret"
-        must([PROGRAMS["chaincast"], "keygen", "secret", secret])
-
-        def membership(how):
-            return {"behind_nat": how is not None, "trackers": [f"{SUPERNODE}:{PORT}"]}
-        self.host.configure({**self.tables(self.routers[0].inside, membership(host_nat)),
-                             "stream": [{"name": STREAM, "publish": True, "secret": str(secret)}]})
-        self.member.configure({**self.tables(self.routers[1].inside, membership(member_nat)),
-                               "stream": [{"name": STREAM}]})
-        for node in (self.supernode, self.host, self.member):
+        self.nodes = [self.behind(router, number, how)
+                      for number, (router, how)
+                      in enumerate(zip(self.routers, (host_nat, *member_nats)))]
+        self.host, *self.members = self.nodes
+        self.member = self.members[0]
+        for node in (self.supernode, *self.nodes):
             node.start()
 
-    @staticmethod
-    def tables(address, membership):
+    def behind(self, router, number, how):
+        node = Node(self.t, f"member{number}" if number else "host", router.host)
+        stream = {"name": STREAM}
+        if not number:
+            secret = self.t.dir / "stream.secret"
+            must([PROGRAMS["chaincast"], "keygen", "secret", secret])
+            stream.update({"publish": True, "secret": str(secret)})
+        membership = {"behind_nat": how is not None, "trackers": [f"{SUPERNODE}:{PORT}"],
+                      "state": str(node.dir / "members.json")}
+        node.configure({**self.tables(router.inside, membership), "stream": [stream]})
+        return node
+
+    def tables(self, address, membership):
         place = f"{address}:{PORT}"
-        return {"port": [{"name": "p0", "address": place}],
+        return {"node": {"workers": self.workers},
+                "port": [{"name": "p0", "address": place}],
                 "membership": {"address": place, **membership}}
+
+    @staticmethod
+    def paths_of(node):
+        """{peer: how it is reached}, of those that are."""
+        rows = (node.try_control("show", "peers") or {}).get("peers", [])
+        return {row["name"]: row["path"] for row in rows if row["state"] == "up"}
 
     def paths(self):
         """How host and member reach each other, as each of them shows; "" while they do not."""
-        def path(node):
-            rows = (node.try_control("show", "peers") or {}).get("peers", [])
-            return rows[0]["path"] if len(rows) == 1 and rows[0]["state"] == "up" else ""
-        return [path(self.host), path(self.member)]
+        return [next(iter(self.paths_of(node).values()), "") for node in (self.host, self.member)]
 
     def wait_for(self, path, seconds):
         self.t.until(lambda: self.paths() == [path, path], seconds, f"the link to be {path}",
                      [self.host.process, self.member.process])
 
-    def nat_of(self, node):
+    @staticmethod
+    def nat_of(node):
         return node.control("show", "nat")

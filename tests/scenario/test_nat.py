@@ -112,6 +112,50 @@ def test_random_with_random_is_relayed(t):
     assert shown["pairs"] == 1 and shown["datagrams_forwarded"] > 50, shown
 
 
+@needs("root")
+@limits(180)
+def test_several_behind_all_kinds_of_nat(t):
+    crossed = Crossed(t, "", "random", "fully-random", None, workers=2)
+    ids = {node.control("show", "membership")["node"]: node for node in crossed.nodes}
+
+    def all_linked():
+        return all(len(crossed.paths_of(node)) == len(crossed.nodes) - 1 for node in crossed.nodes)
+
+    t.until(all_linked, 120, "everyone to be linked with everyone",
+            [node.process for node in crossed.nodes])
+    files = {}
+    for node in crossed.members:
+        t.until(lambda: node.streams().get(STREAM, {}).get("state", "not heard of")
+                != "not heard of", 30, "the members to know the stream")
+        files[node.name] = node.dir / "received"
+        node.subscribe(STREAM, files[node.name])
+    sent = publish(t, crossed, "first", 100)
+    for file in files.values():
+        wait_for_all(t, file, sent)
+    # The two that nobody can tell the ports of have only the relay.
+    relay = crossed.supernode.control("show", "membership")["node"][:16]
+    hard = [name for name, node in ids.items() if node in crossed.members[:2]]
+    for one, other in (hard, reversed(hard)):
+        assert crossed.paths_of(ids[one])[other[:16]] == f"relayed by {relay}"
+
+
+@needs("root")
+@limits(180)
+def test_a_member_that_starts_again_comes_back(t):
+    crossed = Crossed(t, "", "")
+    crossed.wait_for("punched", 30)
+    state = crossed.member.dir / "members.json"
+    t.until(state.exists, 20, "the member to remember somebody")
+    wait_until_known(t, crossed)
+    crossed.member.kill()
+    t.until(lambda: crossed.paths_of(crossed.host) == {}, 30, "the host to miss it")
+    crossed.member.start()
+    crossed.wait_for("punched", 60)
+    wait_until_known(t, crossed)
+    file = subscribe(t, crossed)
+    wait_for_all(t, file, publish(t, crossed, "after", 20))
+
+
 def rebind(t, udp, tcp):
     """The member's router gives it other ports while frames are on their way."""
     crossed = Crossed(t, "", "")
