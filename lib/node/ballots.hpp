@@ -31,6 +31,8 @@ class Kinship {
   virtual ~Kinship() = default;
   // Changes whenever the graph does.
   virtual Digest graph_digest() const = 0;
+  // Whether the graph has this node among those that run.
+  virtual bool is_live(const NodeId& node) const = 0;
   // Nothing where the graph has no path from the origin to this node inside the subnetwork. O(its
   // nodes and links).
   virtual std::optional<Kin> kin(const NodeId& origin, const std::string& stream) const = 0;

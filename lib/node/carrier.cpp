@@ -154,6 +154,7 @@ Result<Carried*> Carrier::carry(const stream::SignedDescriptor& descriptor, Reso
   carried->origin = std::move(origin);
   carried->resource = descriptor.descriptor.resource;
   carried->quiet_since_ns = now_ns;
+  carried->origin_node = identity::node_id(toolbox_, shared->descriptor.origin);
   make_ballots(*carried, resource);
   stream::ReceiverConfig receiver;
   receiver.judge = carried->ballots.get();
@@ -240,6 +241,33 @@ void Carrier::forget_quiet(TimeNs now_ns) {
   }
 }
 
+bool Carrier::has_moved_since(const Carried& carried, TimeNs since_ns) const {
+  return carried.quiet_since_ns > since_ns ||
+         carried.receiver->status().newest_statement_ns > since_ns;
+}
+
+// An origin that is back makes another stream, so this one mostly stays as it is.
+void Carrier::look_for_origins(TimeNs now_ns) {
+  if (kinship_ == nullptr) return;
+  for (auto& [id, carried] : carried_) {
+    if (carried->origin) continue;
+    const bool is_live = kinship_->is_live(carried->origin_node);
+    if (carried->is_origin_lost) {
+      if (!is_live || !has_moved_since(*carried, carried->origin_lost_ns)) continue;
+      carried->is_origin_lost = false;
+      log_(fmt::format("stream {} {}: its origin is back", carried->resource, id.hex()));
+    } else if (is_live) {
+      carried->was_origin_live = true;
+    } else if (carried->was_origin_live && !is_over(*carried)) {
+      carried->is_origin_lost = true;
+      carried->was_origin_live = false;
+      carried->origin_lost_ns = now_ns;
+      log_(fmt::format("stream {} {}: origin lost: node {} is gone from the network",
+                       carried->resource, id.hex(), carried->origin_node.hex()));
+    }
+  }
+}
+
 size_t Carrier::memory_bytes() const {
   size_t total = 0;
   for (const auto& [id, carried] : carried_) total += carried->stream->window->memory_bytes();
@@ -286,6 +314,7 @@ bool Carrier::poll(TimeNs now_ns) {
     }
     for (auto& [name, resource] : resources_) resource->delivery.flush();
     forget_quiet(now_ns);
+    look_for_origins(now_ns);
   }
   return is_busy;
 }

@@ -60,6 +60,11 @@ struct Carried {
   std::map<uint32_t, Neighbour> neighbours;
   Seq quiet_seq = 0;  // highest seq when it last moved
   TimeNs quiet_since_ns = 0;
+  // By the graph: its origin ran, and does not any more; until the stream moves again.
+  NodeId origin_node;
+  bool was_origin_live = false;
+  bool is_origin_lost = false;
+  TimeNs origin_lost_ns = 0;
 };
 
 // Control thread only.
@@ -150,6 +155,8 @@ class Carrier final : public PeerListener {
   void make_ballots(Carried& carried, const Resource& resource);
   void count_votes(Carried& carried);
   void follow_votes();
+  void look_for_origins(TimeNs now_ns);
+  bool has_moved_since(const Carried& carried, TimeNs since_ns) const;
   void publish_refusals(Carried& carried);
   void send(StreamId stream, repair::RepairOutput& out);
   Carried* find(StreamId id, uint32_t peer);

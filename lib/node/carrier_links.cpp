@@ -197,8 +197,7 @@ void Carrier::make_ballots(Carried& carried, const Resource& resource) {
   stream.origin_marks = std::make_unique<stream::OriginMarks>(stream.window->size());
   const unsigned percent = resource.config.votes_percent.value_or(stream.descriptor.votes_percent);
   carried.ballots =
-      std::make_unique<Ballots>(percent, resource.config.tolerated, stream,
-                                identity::node_id(toolbox_, stream.descriptor.origin));
+      std::make_unique<Ballots>(percent, resource.config.tolerated, stream, carried.origin_node);
 }
 
 // Workers look for the origin's own link only while it matters to some stream.

@@ -37,6 +37,7 @@ const char* state_of(const Carried& carried) {
   const stream::ReceiverStatus& s = carried.receiver->status();
   if (s.is_held) return "held";
   if (s.is_ended) return "ended";
+  if (carried.is_origin_lost) return "origin lost";
   if (!s.anchored) return "waiting for an anchor";
   return s.is_stale ? "stale" : "live";
 }
@@ -158,7 +159,8 @@ Json stream_schema() {
       {"id", schema::text()},
       {"origin", schema::text()},
       {"own", schema::flag()},
-      {"state", schema::one_of({"held", "ended", "waiting for an anchor", "stale", "live"})},
+      {"state",
+       schema::one_of({"held", "ended", "origin lost", "waiting for an anchor", "stale", "live"})},
       {"suite", schema::text()},
       {"delivery", schema::one_of({"accepted", "final", "linked"})},
       {"votes_shortcoming", schema::text()},

@@ -101,6 +101,7 @@ class Membership final : public session::Listener, public Kinship {
   // guest. Peers of the configuration are the operator's choice.
   bool lets_in(const std::string& peer, const NodeId& node, const std::string& stream) const;
   Digest graph_digest() const override;
+  bool is_live(const NodeId& node) const override;
   std::optional<Kin> kin(const NodeId& origin, const std::string& stream) const override;
   // The stream of that subnetwork, where this node knows its name.
   std::string stream_of(const wire::ResourceId& resource) const;

@@ -34,6 +34,11 @@ Digest Membership::graph_digest() const {
   return member_ ? member_->digest() : Digest{};
 }
 
+bool Membership::is_live(const NodeId& node) const {
+  const graph::Entry* entry = member_ ? member_->view().find(node) : nullptr;
+  return entry != nullptr && entry->is_live;
+}
+
 // Frames travel between members of the subnetwork, so hops are counted among these alone.
 std::optional<Kin> Membership::kin(const NodeId& origin, const std::string& stream) const {
   if (!member_) return std::nullopt;

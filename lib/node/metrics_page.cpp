@@ -170,6 +170,8 @@ constexpr std::array link_metrics = {
 constexpr std::array stream_labels = {Label{"stream", "name"}, Label{"id", "id"}};
 constexpr std::array stream_metrics = {
     state("state", "live", "stream_live", "1 while frames arrive or could"),
+    state("state", "origin lost", "stream_origin_lost",
+          "1 while the graph has lost the stream's origin"),
     counter("received_frames", "stream_received_frames", "Frames received"),
     counter("unique_frames", "stream_unique_frames", "Frames kept, own ones included"),
     counter("duplicate_frames", "stream_duplicate_frames", "Frames seen already"),

@@ -538,4 +538,7 @@ DEFECTS = [
            VOTE, "Vote.*"),
     Defect("lib/wire/control.cpp", "m.first_seq <= std::numeric_limits<Seq>::max() - (count - 1);",
            "true;", WIRE, "Control.refuses_votes_for_no_frame_and_beyond_the_last_seq"),
+    Defect("lib/node/carrier.cpp", "carried->was_origin_live && !is_over(*carried)",
+           "carried->was_origin_live && is_over(*carried)", MEMBERSHIP,
+           "Membership.ASoleOriginThatDiesIsSaidToBeLostAndMembersGoOnWhenItReturns"),
 ]

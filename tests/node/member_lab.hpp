@@ -33,6 +33,7 @@ struct Part {
   std::string membership = {};            // more keys of [membership]
   std::vector<std::string> closed = {};   // streams of these that let nobody in
   std::string stream = {};                // more keys of each [[stream]]
+  std::string node = {};                  // more keys of [node]
 };
 
 class Lab {
@@ -75,7 +76,7 @@ class Lab {
     const Part& part = parts_[n];
     std::string out =
         "[node]\nname = \"n" + std::to_string(n) + "\"\nkey = \"n" + std::to_string(n) +
-        ".key\"\nnetwork = \"lab\"\npool_mbufs = 8000\n" +
+        ".key\"\nnetwork = \"lab\"\npool_mbufs = 8000\n" + part.node +
         "[[port]]\nname = \"lo\"\naddress = \"127.0.0.1:" + std::to_string(port_of(n)) +
         "\"\n[membership]\naddress = \"127.0.0.1:" + std::to_string(port_of(n)) +
         "\"\nstate = \"n" + std::to_string(n) + ".state\"\n" + part.membership;
@@ -180,13 +181,15 @@ inline std::vector<Bytes> make_objects(unsigned count, uint64_t seed) {
 }
 
 // A supernode, a host and members that know the supernode's address and nothing else.
-// `stream`: more keys of the host's, `membership`: of everyone's.
+// `stream`, `member_stream`: more keys of the host's and of the members'; `membership`, `node`: of
+// everyone's.
 inline void fill(Lab& lab, unsigned members, const std::string& stream = {},
-                 const std::string& membership = {}, const std::string& member_stream = {}) {
+                 const std::string& membership = {}, const std::string& member_stream = {},
+                 const std::string& node = {}) {
   lab.add({.is_supernode = true});
-  lab.add({.streams = {"news!"}, .membership = membership, .stream = stream});
+  lab.add({.streams = {"news!"}, .membership = membership, .stream = stream, .node = node});
   for (unsigned i = 0; i < members; ++i) {
-    lab.add({.streams = {"news"}, .membership = membership, .stream = member_stream});
+    lab.add({.streams = {"news"}, .membership = membership, .stream = member_stream, .node = node});
   }
   ASSERT_TRUE(lab.run_until([&] { return lab.are_joined(); }));
   // Everyone has stated its links, so that its partners can miss it.

@@ -17,6 +17,7 @@ NodeId node_of(uint8_t number) {
 
 struct FakeKinship final : Kinship {
   Digest graph_digest() const override { return digest; }
+  bool is_live(const NodeId&) const override { return true; }
   std::optional<Kin> kin(const NodeId&, const std::string&) const override {
     ++looks;
     return known;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Whole nodes that find each other through a tracker: sessions within the process, frames over
 // kernel sockets on loopback.
+#include <set>
+
 #include "member_lab.hpp"
 #include "node/member_state.hpp"
 
@@ -150,6 +152,92 @@ TEST(MemberState, ComesBackAsItWasSaved) {
   }
   fs::remove(path);
   EXPECT_EQ(load_member_state(path).error().code, ErrorCode::not_found);
+}
+
+// The states of the streams of "news" that a node knows.
+std::multiset<std::string> states(Node& node) {
+  const ops::Json shown = node.run("show streams news").value();
+  std::multiset<std::string> out;
+  for (const ops::Json& row : shown["streams"]) out.insert(row["state"].get<std::string>());
+  return out;
+}
+
+TEST(Membership, ASoleOriginThatDiesIsSaidToBeLostAndMembersGoOnWhenItReturns) {
+  Lab lab;
+  fill(lab, 3);
+  std::vector<Inbox*> inboxes;
+  for (unsigned n = 2; n < 5; ++n) inboxes.push_back(&lab.subscribe(n, "news"));
+  const auto have = [&](size_t count) {
+    return std::all_of(inboxes.begin(), inboxes.end(),
+                       [&](const Inbox* inbox) { return inbox->objects.size() == count; });
+  };
+  lab.publish(1, "news", Bytes{1});
+  ASSERT_TRUE(lab.run_until([&] { return have(1); }));
+  const NodeId origin = lab.nodes[1]->identity().id;
+  lab.nodes[1].reset();
+  const auto say_lost = [&] {
+    for (unsigned n = 2; n < 5; ++n) {
+      if (states(*lab.nodes[n]) != std::multiset<std::string>{"origin lost"}) return false;
+    }
+    return true;
+  };
+  // Nobody says so of an origin that the graph still has.
+  ASSERT_TRUE(lab.run_until([&] {
+    for (unsigned n = 2; n < 5; ++n) {
+      const bool is_lost = states(*lab.nodes[n]).contains("origin lost");
+      EXPECT_FALSE(is_lost && lab.nodes[n]->membership()->is_live(origin));
+    }
+    return say_lost();
+  }));
+  const auto said = std::count_if(lab.log.begin(), lab.log.end(), [&](const std::string& line) {
+    return line.find("origin lost: node " + origin.hex()) != std::string::npos;
+  });
+  EXPECT_EQ(said, 3) << "once at each member";
+  lab.nodes[1] = lab.make(1);
+  ASSERT_TRUE(lab.run_until([&] {
+    for (unsigned n = 2; n < 5; ++n) {
+      if (!states(*lab.nodes[n]).contains("live")) return false;
+    }
+    return true;
+  }));
+  lab.publish(1, "news", Bytes{2});
+  EXPECT_TRUE(lab.run_until([&] { return have(2); }));
+}
+
+TEST(Membership, WithTwoHostsTheLossOfOneIsNotThatOfTheResource) {
+  Lab lab;
+  lab.add({.is_supernode = true});
+  lab.add({.streams = {"news!"}});
+  lab.add({.streams = {"news!"}});
+  for (unsigned i = 0; i < 3; ++i) lab.add({.streams = {"news"}});
+  ASSERT_TRUE(lab.run_until([&] { return lab.are_joined() && lab.have_one_graph(); }));
+  ASSERT_TRUE(lab.run_until([&] {
+    for (unsigned n = 3; n < 6; ++n) {
+      if (states(*lab.nodes[n]) != std::multiset<std::string>{"live", "live"}) return false;
+    }
+    return true;
+  }));
+  std::vector<Inbox*> inboxes;
+  for (unsigned n = 3; n < 6; ++n) inboxes.push_back(&lab.subscribe(n, "news"));
+  lab.nodes[1].reset();
+  // The other one publishes all the while, and everyone gets it.
+  size_t published = 0;
+  const auto have_all = [&] {
+    return std::all_of(inboxes.begin(), inboxes.end(),
+                       [&](const Inbox* inbox) { return inbox->objects.size() == published; });
+  };
+  ASSERT_TRUE(lab.run_until([&] {
+    if (have_all()) {
+      const auto result = lab.nodes[2]->publish("news", Bytes{1, 2, 3});
+      published += result.state == cli::PublishState::accepted ? 1 : 0;
+    }
+    for (unsigned n = 3; n < 6; ++n) {
+      if (states(*lab.nodes[n]) != std::multiset<std::string>{"live", "origin lost"}) return false;
+    }
+    return published > 0;
+  }));
+  ASSERT_TRUE(lab.run_until(have_all));
+  for (const Inbox* inbox : inboxes) EXPECT_EQ(inbox->lost, 0u);
 }
 
 }  // namespace

@@ -22,11 +22,11 @@ bool have_all(const std::vector<Inbox*>& inboxes, size_t count) {
 
 class Votes : public testing::Test {
  protected:
-  // A network of a supernode (0), a host (1) and members. `quorum`: besides the origin's own
-  // neighbours, so many members must have parents enough.
+  // A network of a supernode (0), a host (1) and members, of two workers each. `quorum`: besides
+  // the origin's own neighbours, so many members must have parents enough.
   void start(unsigned members, const std::string& host, const std::string& member,
              unsigned quorum) {
-    fill(lab_, members, host, "degree = 4\n", member);
+    fill(lab_, members, host, "degree = 4\n", member, "workers = 2\n");
     if (HasFatalFailure()) return;
     for (unsigned n = 2; n < lab_.nodes.size(); ++n) {
       inboxes_.push_back(&lab_.subscribe(n, "news"));

@@ -44,6 +44,21 @@ def wait_for(t, files, data):
         assert file.read_bytes() == data, f"{name} received something else"
 
 
+def states(node):
+    """Of the streams of all its origins, in order of the words."""
+    return sorted(row["state"] for row in node.control("show", "streams")["streams"])
+
+
+class TwoHosts(Network):
+    """The first two nodes publish the same resource."""
+
+    def tables(self, index):
+        tables = super().tables(index)
+        if index == 2:
+            tables["stream"] = [self.stream(name, True) for name in self.streams]
+        return tables
+
+
 @limits(120)
 def test_members_that_know_a_tracker_get_the_stream(t):
     made = network(t, 3)
@@ -105,10 +120,15 @@ def test_a_killed_host_is_back_with_its_stream(t):
     sent = publish(t, made, "before", 5)
     wait_for(t, files, sent)
     made.nodes[0].kill()
+    t.until(lambda: all(states(node) == ["origin lost"] for node in made.nodes[1:]), 30,
+            "the members to say that the origin is lost",
+            [node.process for node in made.nodes[1:]])
     made.wait_for_one_graph()
     made.nodes[0].start()
     made.wait_until_joined()
     made.wait_for_one_graph()
+    t.until(lambda: all("live" in states(node) for node in made.nodes[1:]), 30,
+            "the members to have the stream again")
     wait_for(t, files, sent + publish(t, made, "after", 5))
 
 
@@ -163,6 +183,27 @@ def test_members_on_ports_of_their_own_form_a_network_and_mend_it(t):
     wait_for(t, {staying[0].name: files[staying[0].name]}, sent)
     cut.run("ip", "link", "set", "frame", "up")
     wait_for(t, files, sent)
+
+
+@limits(120)
+def test_with_two_hosts_a_killed_one_stops_nothing(t):
+    made = TwoHosts(t, 3, [STREAM]).start()
+    made.wait_until_joined()
+    made.wait_for_one_graph()
+    staying, members = made.nodes[1], made.nodes[2:]
+    t.until(lambda: all(states(node) == ["live", "live"] for node in members), 30,
+            "every member to know both origins")
+    files = subscribe(t, members)
+    made.nodes[0].kill()
+    sent = b""
+    while not all("origin lost" in states(node) for node in members):
+        file = t.dir / "meanwhile"
+        file.write_bytes(OBJECT)
+        publish_file(staying, STREAM, file)
+        sent += OBJECT
+    wait_for(t, files, sent)
+    for node in members:
+        assert states(node) == ["live", "origin lost"], states(node)
 
 
 @needs("root")
