@@ -276,8 +276,8 @@ Status Crossing::on_message(const session::Remote& from, ByteSpan message, TimeN
 
 void Crossing::take(const session::Remote& from, const punch::Register&, TimeNs now_ns) {
   punch::Offer offer;
-  if (relay_ && !from.is_carried && carriage_.enrol(from.id))
-    offer.vantages = relay_->vantage_points();
+  const bool relays = relay_ && !from.is_carried;
+  if (relays && carriage_.enrol(from.id)) offer.vantages = relay_->vantage_points();
   say(from.id, offer, now_ns);
 }
 

@@ -493,6 +493,13 @@ DEFECTS = [
            "Lab.MoreThanAWindowOnTheWayEndsTheChannelAtBothEnds"),
     Defect("lib/punch/prober.cpp", "if (has_moved && place.is_vantage) ask_again(now_ns);", ";",
            PUNCH, "RelayTest.AProberThatHasMovedAsksAllVantagesAgain"),
+    Defect("lib/node/crossing.cpp", "const bool relays = relay_ && !from.is_carried;",
+           "const bool relays = relay_ && carriage_.enrol(from.id);\n  carriage_.enrol(from.id);",
+           MEMBERSHIP, "Crossed.WhoDoesNotRelayPassesNothingOn"),
+    Defect("lib/node/membership.cpp", "self.roles |= wire::role_behind_nat;", ";",
+           MEMBERSHIP, "Crossed.ItsRecordNamesWhoPassesOnToIt"),
+    Defect("lib/node/crossing.cpp", "tell_candidates(peer, now_ns);", ";",
+           MEMBERSHIP, "Crossed.TwoThatNobodyDialsFindEachOtherThroughTheirTracker"),
     Defect("drivers/session/tls/carried.cpp", "    one.has_ended = true;\n    return;",
            "    return;", TLS, "Carried.WhoIgnoresTheWindowIsCutOff"),
 
