@@ -52,6 +52,19 @@ class Router:
         self.namespace.run("ip", "link", "set", "wan", "up")
 
 
+class Beside:
+    """A second network behind a router that is there already."""
+
+    def __init__(self, t, router, number):
+        self.namespace, self.address = router.namespace, router.address
+        self.inside = f"10.0.{number}.2"
+        self.host = net.Namespace(t, f"h{number}")
+        net.connect(self.namespace, f"lan{number}", self.host, "eth0")
+        self.namespace.add_address(f"lan{number}", f"10.0.{number}.1/24")
+        self.host.add_address("eth0", f"{self.inside}/24")
+        self.host.run("ip", "route", "add", "default", "via", f"10.0.{number}.1")
+
+
 class Open:
     """In place of a router: the host is on the public network itself."""
 
@@ -63,7 +76,7 @@ class Open:
 
 class Crossed:
     """The supernode, a host that publishes STREAM, and members, each of them behind a router of its
-    own; or none, where its NAT is None."""
+    own; or none, where its NAT is None; or the host's, where it is "beside"."""
 
     def __init__(self, t, host_nat, *member_nats, watch=None, workers=1):
         """watch: file of a capture of what passes the host's router outside, as `watched`."""
@@ -73,9 +86,11 @@ class Crossed:
         self.public.run("ip", "link", "add", "br0", "type", "bridge")
         self.public.run("ip", "link", "set", "br0", "up")
         self.public.add_address("br0", f"{SUPERNODE}/24")
-        self.routers = [Open(self.public, number) if how is None else
-                        Router(t, self.public, number, how)
-                        for number, how in enumerate((host_nat, *member_nats), 1)]
+        self.routers = []
+        for number, how in enumerate((host_nat, *member_nats), 1):
+            self.routers.append(Open(self.public, number) if how is None else
+                                Beside(t, self.routers[0], number) if how == "beside" else
+                                Router(t, self.public, number, how))
         self.watched = watch and self.routers[0].namespace.capture("wan", watch)
         self.supernode = Node(t, "supernode", self.public)
         self.supernode.configure(self.tables(SUPERNODE, {"supernode": True,

@@ -47,6 +47,16 @@ def test_a_node_behind_a_nat_and_one_that_is_not(t):
     assert sorted(row["behind_nat"] for row in nodes) == [False, False, True], nodes
 
 
+@needs("root")
+@limits(120)
+def test_two_behind_one_router_need_no_hole(t):
+    crossed = Crossed(t, "", "beside")
+    crossed.wait_for("direct", 30)
+    wait_until_known(t, crossed)
+    file = subscribe(t, crossed)
+    wait_for_all(t, file, publish(t, crossed, "first", 50))
+
+
 @needs("root", "tshark")
 @limits(120)
 def test_plain_with_plain_is_punched(t):
