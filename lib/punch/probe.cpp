@@ -62,7 +62,9 @@ std::optional<Probe> parse_probe(ByteSpan datagram) {
       reserved != decltype(reserved){} || (family == 4 && !is_short)) {
     return std::nullopt;
   }
-  if (!out.is_answer && (out.is_bound || out.seen != Endpoint{})) return std::nullopt;
+  if (!out.is_answer && (out.is_bound || family != 0 || out.seen != Endpoint{})) {
+    return std::nullopt;
+  }
   return out;
 }
 

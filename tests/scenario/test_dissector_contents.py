@@ -165,7 +165,7 @@ def messages():
     """(message, what the dissector must call malformed in it)."""
     names = ["keepalive", "keepalive-reply", "descriptor-message", "refuse-stream", "report",
              "nack", "nack-by-digest", "pending", "tip", "tip-of-empty", "tip-request",
-             "mtu-probe", "mtu-reply", "close"]
+             "mtu-probe", "mtu-reply", "close", "votes"]
     inside = {"descriptor-message": "descriptor", "tip": "statement"}  # of examples cut short
     for name in names:
         one = example(name)
@@ -175,13 +175,18 @@ def messages():
     for name, at, values in (("refuse-stream", 9, b"\0\7"), ("nack", 25, b"\2"),
                              ("nack-by-digest", 25, b"\0\2"), ("pending", 25, b"\2"),
                              ("tip", 9, b"\1\2"), ("tip-of-empty", 9, b"\0\2"),
-                             ("close", 1, b"\0\4")):
+                             ("close", 1, b"\0\4"), ("votes", 17, b"\0\1\3")):
         for value in values:
             yield altered(example(name), at, bytes([value])), "message"
+    last = altered(example("votes"), 9, b"\xff" * 7)
+    yield altered(last, 16, b"\xfe"), ""
+    yield altered(last, 16, b"\xff"), "message"
+    for count, malformed in ((36, ""), (37, "message")):
+        yield bytes([13]) + bytes(16) + bytes([count]) + bytes(32 * count), malformed
     yield b"\3\0\0", "message"
     yield b"\3\2\1" + bytes(513), "message"
     yield altered(example("tip-of-empty"), 18, b"\2\1") + bytes(513), "message"
-    for kind in (0, 13, 255):
+    for kind in (0, 14, 255):
         yield bytes([kind]), ""
         yield bytes([kind]) + bytes(1199), ""
         yield bytes([kind]) + bytes(1200), "message"
@@ -200,7 +205,7 @@ def test_messages_are_malformed_where_the_document_says_so(t):
     assert not wrong, f"malformed (dissector, document, message): {wrong}"
 
 
-HELLO_RULES = [(0, b"\0"), (0, b"\5"), (1, b"\1"), (2, b"\0"), (2, b"\2"), (68, b"\1"), (90, b"\2"),
+HELLO_RULES = [(0, b"\0"), (0, b"\7"), (1, b"\1"), (2, b"\0"), (2, b"\2"), (68, b"\1"), (90, b"\2"),
                (91, b"\1"), (92, b"\0\x41"), (96, b"\0\1"), (96, b"\0\x42")]  # offset, value
 
 
@@ -217,6 +222,27 @@ def test_hellos_are_malformed_where_the_document_says_so(t):
     rows = dissect(t, good + bad)
     assert [row.text("fault") for row in rows] == [""] * len(rows)
     assert [row.text("malformed") for row in rows] == [""] * len(good) + ["hello"] * len(bad)
+
+
+def probe(step, *changes):
+    """One without a fault (2.8), and what is to stand elsewhere instead of zeros."""
+    made = altered(bytes(HOP_BYTES + 130), 0, b"\1\1")
+    for at, value in ((0, bytes([step])), *changes):
+        made = altered(made, HOP_BYTES + at, value)
+    return made
+
+
+@needs("tshark")
+def test_probes_are_malformed_where_the_document_says_so(t):
+    four, six = (52, b"\4"), (52, b"\6")
+    good = [probe(5), probe(6, four), probe(6, six, (55, b"\xff" * 16)), probe(6, four, (1, b"\1")),
+            probe(6, four, (53, b"\xff" * 6))]
+    bad = [probe(5, (1, b"\1")), probe(5, four), probe(5, (53, b"\1")), probe(5, (70, b"\1")),
+           probe(6), probe(6, (52, b"\5")), probe(6, four, (59, b"\1")), probe(6, six, (1, b"\2")),
+           probe(6, six, (3, b"\1")), probe(5, (71, b"\1")), probe(5, (97, b"\1"))]
+    rows = dissect(t, good + bad)
+    assert [row.text("fault") for row in rows] == [""] * len(rows)
+    assert [row.text("malformed") for row in rows] == [""] * len(good) + ["probe"] * len(bad)
 
 
 # ---- descriptors (3.2) --------------------------------------------------------------------------

@@ -115,18 +115,24 @@ local PROBE_FIELDS = { { "step", 1 }, { "flags", 1 }, { "zeros", 2 }, { "node", 
                        { "address", 16 }, { "zeros", 27 }, { "mac", 32 } }
 local PROBE_BYTES = 130
 
+local function is_sound(range, is_answer)
+  local flags, family = range(1, 1):uint(), range(52, 1):uint()
+  local function is_zero(at, bytes) return range(at, bytes):raw() == string.rep("\0", bytes) end
+  if not is_zero(2, 2) or not is_zero(71, 27) then return false end
+  if not is_answer then return flags == 0 and is_zero(52, 19) end
+  return flags <= 1 and (family == 6 or family == 4 and is_zero(59, 12))
+end
+
 local function dissect_probe(range, pinfo, tree)
   local branch = tree:add(cc.proto, range, "Probe")
   local read, part = cc.reader(branch, range), {}
   for _, row in ipairs(PROBE_FIELDS) do part[row[1]] = read.next("probe." .. row[1], row[2]) end
-  local is_answer, family = part.step:uint() == 6, part.family:uint()
+  local is_answer = part.step:uint() == 6
   pinfo.cols.info = is_answer and "probe answer" or "probe question"
-  local is_sound = part.flags:uint() <= (is_answer and 1 or 0) and
-    (is_answer and (family == 4 or family == 6) or not is_answer and family == 0)
-  if not is_sound then cc.malformed(branch, "probe") end
+  if not is_sound(range, is_answer) then cc.malformed(branch, "probe") end
 end
 
--- Section 2.7: probes have the hop header of a hello.
+-- Section 2.8: probes have the hop header of a hello.
 local function is_probe(range)
   local step = range(0, 1):uint()
   return range:len() == PROBE_BYTES and (step == 5 or step == 6)
