@@ -388,8 +388,13 @@ void Links::Impl::establish(Peer& peer, const wire::Hello& hello, const Endpoint
   peer.status.check_off = peer.config.check_off && hello.check_off;
   peer.status.sessions = sessions;
   peer.status.path = path_of(peer.config);
-  const bool may_upgrade = peer.status.path == Path::relayed;
-  peer.next_upgrade_ns = may_upgrade ? now_ns + config.timers.upgrade_ns : time_never;
+  peer.next_upgrade_ns = time_never;
+  if (peer.status.path == Path::relayed) {
+    // A search that has begun goes on, once the other end has shown that the link works.
+    const bool is_searching = peer.next_search_ns != time_never;
+    peer.next_upgrade_ns =
+        now_ns + (is_searching ? config.timers.keepalive_ns : config.timers.upgrade_ns);
+  }
   announce(peer, hello, out);
 }
 

@@ -54,7 +54,7 @@ TEST_F(Nats, AMappingForEachDestinationIsFoundFromTheOtherSide) {
       auto world =
           make({is_first ? dependent : Depends::nothing, is_first ? Depends::nothing : dependent},
                {Depends::port, Depends::port}, seed);
-      ASSERT_TRUE(world->run_until_up(60 * ns_per_s, Path::punched)) << seed;
+      ASSERT_TRUE(world->run_until_up(38 * ns_per_s, Path::punched)) << seed;
       EXPECT_EQ(world->mapping(is_first ? 0 : 1), punch::Mapping::dependent);
       expect_true_addresses(*world);
       const uint64_t before = world->sessions(0);

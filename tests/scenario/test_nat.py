@@ -102,10 +102,20 @@ def test_a_supernode_that_starts_again_is_found_again(t):
 @limits(180)
 def test_plain_with_random_is_punched(t):
     crossed = Crossed(t, "", "random")
-    crossed.wait_for("punched", 90)
+    # Over the relay at first, as a rule: the link moves while frames are on their way.
+    t.until(lambda: all(crossed.paths()), 60, "the link to be up")
     wait_until_known(t, crossed)
     file = subscribe(t, crossed)
-    wait_for_all(t, file, publish(t, crossed, "first", 50))
+    sent = b""
+
+    def publish_until_punched():
+        nonlocal sent
+        sent += publish(t, crossed, f"part{len(sent)}", 20)
+        return crossed.paths() == ["punched", "punched"]
+
+    t.until(publish_until_punched, 90, "the link to be punched",
+            [crossed.host.process, crossed.member.process])
+    wait_for_all(t, file, sent + publish(t, crossed, "last", 50))
     assert crossed.nat_of(crossed.member)["mapping"] == "dependent"
 
 
