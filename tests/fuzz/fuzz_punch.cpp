@@ -53,7 +53,8 @@ void drive(ByteSpan bytes) {
   relay.open(node(0), node(1), 0);
   TimeNs now_ns = 0;
   while (bytes.size() > 3) {
-    const uint8_t from = bytes[0], socket = bytes[1] % (punch::vantages + 4);
+    const uint8_t from = bytes[0];
+    const unsigned socket = bytes[1] % (punch::vantages + config.pairs_max);
     const ByteSpan piece = bytes.subspan(3, std::min<size_t>(bytes.size() - 3, bytes[2]));
     bytes = bytes.subspan(3 + piece.size());
     now_ns += ns_per_s;
