@@ -2,8 +2,9 @@
 """Delivery at `accepted` in networks that form by themselves, as processes: members go by each
 other's votes, and one of them lies."""
 
-from harness import BUILD, limits
-from lab import publish_file
+import dissected
+from harness import BUILD, PROGRAMS, limits, must, needs
+from lab import PORTS_PER_NODE, free_port_block, publish_file
 from network import Network
 
 STREAM = "news"
@@ -128,3 +129,70 @@ def test_far_members_accept_by_votes(t):
     assert row(node)["votes_percent"] == 100 and row(node)["votes_tolerated"] == 8
     assert "17 wanted so that 8 may lie" in row(node)["votes_shortcoming"], row(node)
     reading.publish(b"by the signature")
+
+
+class Side(Voting):
+    """The two members have a configured link besides, over ports of its own: its secret is known,
+    so what goes over it can be read."""
+
+    def __init__(self, t):
+        self.sides = free_port_block(2 * PORTS_PER_NODE)
+        self.secret = t.dir / "link-side.secret"
+        must([PROGRAMS["chaincast"], "keygen", "secret", self.secret])
+        super().__init__(t, 2)
+
+    def tables(self, index):
+        tables = super().tables(index)
+        if index < 2:
+            return tables
+        own, other = (f"127.0.0.1:{self.sides + at * PORTS_PER_NODE}"
+                      for at in (index - 2, 3 - index))
+        tables["port"].append({"name": "side", "address": own})
+        tables["peer"] = [{"name": "other", "address": other, "port": "side",
+                           "secret": str(self.secret)}]
+        return tables
+
+
+@needs("tshark")
+@limits(120)
+def test_votes_are_read_as_the_document_says(t):
+    made = Side(t).start()
+    made.wait_until_joined()
+    made.wait_for_one_graph()
+    host, *members = made.nodes
+
+    def is_up():
+        return all(node.peers().get("other") == "up" for node in members)
+
+    t.until(is_up, 30, "the configured link to be up")
+    t.until(lambda: any(row(node)["votes_children"] > 0 for node in members), 30,
+            "one to be the other's parent")
+    # From the link's first hello on, which its keys come from.
+    peer = members[0].tables["peer"][0]
+    members[0].control("remove", "peer", "other")
+    file = t.dir / "side.pcapng"
+    members[0].control("capture", "start", str(file))
+    members[0].control("add", "peer", "other", peer["address"], "port", "side", "secret",
+                       peer["secret"])
+    t.until(is_up, 30, "the configured link to be up again")
+    reading = Reading(t, host, members)
+    reading.publish(bytes(200_000))
+    members[0].control("capture", "stop")
+    fields = ["message.type", "message.stream", "message.first_seq", "message.count",
+              "message.vote_seq", "message.vote", "malformed", "control.seal"]
+    seen = dissected.read(file, fields, link_secrets=[made.secret],
+                          ports=f"{made.sides}-{made.sides + 2 * PORTS_PER_NODE - 1}")
+    votes = {}
+    for datagram in seen:
+        assert not datagram.text("malformed"), datagram.fields
+        if datagram.numbers("message.type") != [13]:
+            continue
+        assert datagram.text("message.stream") == f"0x{row(members[0])['id']}"
+        seqs, digests = datagram.numbers("message.vote_seq"), datagram.all("message.vote")
+        first, count = datagram.number("message.first_seq"), datagram.number("message.count")
+        assert seqs == list(range(first, first + count)) and len(digests) == count
+        for seq, digest in zip(seqs, digests):
+            assert votes.setdefault(seq, digest) == digest, "two votes for one frame"
+            assert len(digest) == 64
+    assert len(votes) > 36, f"{len(votes)} votes seen"
+    assert len(set(votes.values())) == len(votes), "frames have digests of their own"

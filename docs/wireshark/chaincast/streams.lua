@@ -19,7 +19,7 @@ local CLASS_OF_SUITE = { 1, 2, 1, 2, 3 }
 local DESCRIPTOR_RANGES = {
   format = { 1, 1 }, payload_bytes_max = { 512, PAYLOAD_MAX }, object_bytes_max = { 2^20, 2^30 },
   rate_frames_per_s = { 1, 100000000 }, window_log2 = { 10, 20 },
-  statement_frames_max = { 1, 65535 }, statement_interval_ms = { 1, 10000 }, delivery = { 1, 2 },
+  statement_frames_max = { 1, 65535 }, statement_interval_ms = { 1, 10000 }, delivery = { 1, 3 },
   reemit = { 1, 2 }, keeping = { 1, 2 }, flags = { 0, 1 }, votes_percent = { 0, 100 },
   resource_length = { 1, 64 } }
 
@@ -32,6 +32,7 @@ local function descriptor_is_malformed(range, part)
   local is_trusted = part.class:uint() == 3
   if is_trusted and (part.votes_percent:uint() ~= 0 or part.delivery:uint() ~= 1 or
                      part.keeping:uint() ~= 1) then return true end
+  if part.keeping:uint() == 2 and part.delivery:uint() == 3 then return true end
   local length = part.resource_length:uint()
   if range:len() ~= DESCRIPTOR_BYTES + length + SIGNATURE_BYTES then return true end
   return not range(DESCRIPTOR_BYTES, length):raw():match("^[a-z0-9._-]+$")
