@@ -18,17 +18,10 @@ bool take_conflict_budget(Stream& stream) noexcept {
   return stream.conflict_budget.fetch_sub(1, std::memory_order_relaxed) > 0;
 }
 
-// An origin has made all frames of its stream itself. What comes back and is none of them was made
-// by a member; passed on from here, it would come to neighbours over the origin's own link.
-Drop judge_foreign(Stream& stream) noexcept {
-  stream.conflicts.fetch_add(1, std::memory_order_relaxed);
-  return Drop::conflict;
-}
-
 Drop judge_probe(stage::Frame& frame, WorkerShare& share) noexcept {
   switch (frame.stream->window->probe(frame.seq, frame.tag48)) {
     case dedup::Probe::fresh:
-      return frame.stream->is_own ? judge_foreign(*frame.stream) : Drop::count_;
+      return Drop::count_;
     case dedup::Probe::duplicate:
       share.duplicates.add();
       return Drop::duplicate;
@@ -39,7 +32,6 @@ Drop judge_probe(stage::Frame& frame, WorkerShare& share) noexcept {
     case dedup::Probe::conflict:
       break;
   }
-  if (frame.stream->is_own) return judge_foreign(*frame.stream);
   if (!take_conflict_budget(*frame.stream)) return Drop::conflict;
   frame.is_conflict = true;
   return Drop::count_;
@@ -91,6 +83,15 @@ void commit_runs(const stage::Burst& burst, dedup::CommitResult* results) noexce
 
 static_assert(OriginMarks::own == stage::no_peer);
 
+// An origin has made all frames of its stream itself. What comes back and is none of them was made
+// by a member; passed on from here, it would come to neighbours over the origin's own link.
+Drop judge_returned(const stage::Frame& frame) noexcept {
+  const dedup::Probe probe = frame.stream->window->probe(frame.seq, frame.tag48);
+  if (probe != dedup::Probe::fresh && probe != dedup::Probe::conflict) return Drop::count_;
+  frame.stream->conflicts.fetch_add(1, std::memory_order_relaxed);
+  return Drop::conflict;
+}
+
 // A stale frame must not take the place of one that the window may still hold.
 void mark_origin(const stage::Burst& burst, const stage::Frame& frame) noexcept {
   Stream& stream = *frame.stream;
@@ -103,11 +104,13 @@ void mark_origin(const stage::Burst& burst, const stage::Frame& frame) noexcept 
 }  // namespace
 
 void mark_origin_arrivals(stage::Burst& burst) noexcept {
-  for (unsigned i = 0; i < burst.frame_count; ++i) {
+  burst.filter_frames([&](unsigned i) {
     const stage::Frame& frame = burst.frames[i];
-    if (frame.stream->origin_marks == nullptr) continue;
+    if (frame.stream->origin_marks == nullptr) return Drop::count_;
+    if (frame.stream->is_own) return judge_returned(frame);
     if (links_by_digest(frame.stream->descriptor.suite)) mark_origin(burst, frame);
-  }
+    return Drop::count_;
+  });
 }
 
 void mark_origin_commits(stage::Burst& burst) noexcept {

@@ -11,8 +11,7 @@
 namespace chaincast::stream {
 
 // Reads Frame stream, seq, tag48; writes is_conflict. A hit writes nothing shared but its counter.
-// Drops: stale, ahead, duplicate, conflict (budget spent, or of a stream whose origin is this node
-// and which it has not made).
+// Drops: stale, ahead, duplicate, conflict (budget spent).
 void probe(stage::Burst& burst) noexcept;
 
 // Reads Frame stream, seq, tag48, digest, bytes, length. The winner of a frame stores it in the
@@ -24,6 +23,7 @@ void commit(stage::Burst& burst) noexcept;
 // Before probe, duplicates of frames that came otherwise included: where the tag covers the digest,
 // what the origin sends under that tag is the frame that the window has. After commit, all suites:
 // what the window took is what came. Reads Frame stream, seq, tag48, datagram and Datagram peer.
+// Drops, before probe: conflict (of a stream of this node's own, and not made here).
 void mark_origin_arrivals(stage::Burst& burst) noexcept;
 void mark_origin_commits(stage::Burst& burst) noexcept;
 

@@ -520,8 +520,7 @@ DEFECTS = [
     # children, two votes for one frame, an error that the signature cannot take back, linked for
     # accepted, a vote for a frame beyond the last one.
     Defect("lib/stream/stage.cpp",
-           "return frame.stream->is_own ? judge_foreign(*frame.stream) : Drop::count_;",
-           "return Drop::count_;",
+           "if (frame.stream->is_own) return judge_returned(frame);", "",
            STREAM, "*.AnOriginTakesNoFrameOfItsOwnStreamFromOthers*"),
     Defect("lib/stream/stage.cpp",
            "if (stream.origin_marks->is_of(burst.datagrams[frame.datagram].peer) &&",

@@ -306,7 +306,7 @@ TEST_P(MarksOfBursts, AnOriginTakesNoFrameOfItsOwnStreamFromOthers) {
   rig_.stream().is_own = true;
   put(burst_, 1, 7);
   burst_.datagrams[0].frames_kept = 1;
-  probe(burst_);
+  mark_origin_arrivals(burst_);
   EXPECT_EQ(burst_.frame_count, 0u);
   EXPECT_EQ(drops_.read(stage::Drop::conflict), 1u);
   // Nor one beside its own.
@@ -314,9 +314,15 @@ TEST_P(MarksOfBursts, AnOriginTakesNoFrameOfItsOwnStreamFromOthers) {
                                static_cast<uint16_t>(bytes_.size()), false);
   put(burst_, 1, 8);
   burst_.datagrams[0].frames_kept = 1;
-  probe(burst_);
+  mark_origin_arrivals(burst_);
   EXPECT_EQ(burst_.frame_count, 0u);
   EXPECT_EQ(drops_.read(stage::Drop::conflict), 2u);
+  // What it has made comes back from everywhere, and is a duplicate as ever.
+  put(burst_, 1, 9);
+  rig_.stream().window->commit(9, tag48_, Digest{1}, bytes_.data(),
+                               static_cast<uint16_t>(bytes_.size()), false);
+  mark_origin_arrivals(burst_);
+  EXPECT_EQ(burst_.frame_count, 1u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Suites, MarksOfBursts,
