@@ -18,9 +18,10 @@ namespace chaincast::factory {
 
 namespace {
 
-Result<std::unique_ptr<port::Port>> make_udp(const node::PortConfig& config, unsigned workers,
-                                             rte_mempool* pool) {
+Result<std::unique_ptr<port::Port>> make_udp(const node::PortConfig& config, uint16_t id,
+                                             unsigned workers, rte_mempool* pool) {
   port::UdpConfig udp;
+  udp.id = id;
   udp.name = config.name;
   udp.role = config.role;
   udp.addresses = {*config.address};
@@ -30,9 +31,10 @@ Result<std::unique_ptr<port::Port>> make_udp(const node::PortConfig& config, uns
   return port::make_udp(udp, pool);
 }
 
-Result<std::unique_ptr<port::Port>> make_ethdev(const node::PortConfig& config, unsigned workers,
-                                                rte_mempool* pool) {
+Result<std::unique_ptr<port::Port>> make_ethdev(const node::PortConfig& config, uint16_t id,
+                                                unsigned workers, rte_mempool* pool) {
   port::EthdevConfig ethdev;
+  ethdev.id = id;
   ethdev.name = config.name;
   ethdev.role = config.role;
   ethdev.device = config.device;
@@ -81,10 +83,11 @@ Result<std::unique_ptr<port::Port>> impair(std::unique_ptr<port::Port> port,
   return std::unique_ptr<port::Port>(std::move(made).value());
 }
 
-Result<std::unique_ptr<port::Port>> make_port(const node::PortConfig& config, unsigned workers,
-                                              rte_mempool* pool, const Clock& clock) {
-  auto port = config.driver == node::PortDriver::udp ? make_udp(config, workers, pool)
-                                                     : make_ethdev(config, workers, pool);
+Result<std::unique_ptr<port::Port>> make_port(const node::PortConfig& config, uint16_t id,
+                                              unsigned workers, rte_mempool* pool,
+                                              const Clock& clock) {
+  auto port = config.driver == node::PortDriver::udp ? make_udp(config, id, workers, pool)
+                                                     : make_ethdev(config, id, workers, pool);
   if (!port || !config.link) return port;
   return impair(std::move(port).value(), *config.link, pool, clock);
 }
@@ -105,9 +108,8 @@ node::Environment make_environment(const base::ThreadStarter& threads,
           worker_threads,
           toolbox,
           make_engine,
-          [clock](const node::PortConfig& config, unsigned workers, rte_mempool* pool) {
-            return make_port(config, workers, pool, *clock);
-          },
+          [clock](const node::PortConfig& config, uint16_t id, unsigned workers,
+                  rte_mempool* pool) { return make_port(config, id, workers, pool, *clock); },
           std::move(log),
           session::tls::make_tls,
           relay::open_sockets,

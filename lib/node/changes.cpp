@@ -59,7 +59,12 @@ Status Node::add_port(const PortConfig& config) {
   auto pool = pools_.of_port(config_, config, config.queues != 0 ? config.queues : workers,
                              environment_.numa_node ? environment_.numa_node(config) : -1);
   if (!pool) return pool.error();
-  auto port = environment_.make_port(config, workers, *pool);
+  auto record = std::make_unique<PortRecord>();
+  while (std::any_of(ports_.begin(), ports_.end(),
+                     [&](const auto& other) { return other->id == record->id; })) {
+    ++record->id;
+  }
+  auto port = environment_.make_port(config, record->id, workers, *pool);
   if (!port) {
     pools_.release(*pool);
     return port.error();
@@ -71,14 +76,9 @@ Status Node::add_port(const PortConfig& config) {
                              "workers, or give the device more queues (qpairs=, queues=)",
                              config.name, tx_queues, workers));
   }
-  auto record = std::make_unique<PortRecord>();
   record->config = config;
   record->port = std::move(port).value();
   record->pool = *pool;
-  while (std::any_of(ports_.begin(), ports_.end(),
-                     [&](const auto& other) { return other->id == record->id; })) {
-    ++record->id;
-  }
   if (Status started = record->port->start(); !started) return started;
   record->is_started = true;
   const port::Info info = record->port->info();

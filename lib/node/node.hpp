@@ -43,9 +43,9 @@ struct Environment {
   worker::Threads& worker_threads;
   const crypto::Toolbox& toolbox;
   std::function<Result<std::unique_ptr<crypto::FrameEngine>>(CryptoChoice)> make_engine;
-  // `pool` is where received packets go.
-  std::function<Result<std::unique_ptr<port::Port>>(const PortConfig&, unsigned workers,
-                                                    rte_mempool* pool)>
+  // Its datagrams carry `id` (stage::Datagram::port_id); `pool` is where received packets go.
+  std::function<Result<std::unique_ptr<port::Port>>(const PortConfig&, uint16_t id,
+                                                    unsigned workers, rte_mempool* pool)>
       make_port;
   std::function<void(LogLevel, const std::string&)> log;
   // Sessions with other nodes, under this node's key; no function: membership is refused.

@@ -339,7 +339,7 @@ struct TurnPort final : test::StubPort {
 TEST(Nodes, APortGetsTheTurnsItAsksFor) {
   Lab lab({.nodes = 1});
   std::vector<TurnPort*> ports;
-  lab.environment.make_port = [&](const PortConfig& config, unsigned, rte_mempool*) {
+  lab.environment.make_port = [&](const PortConfig& config, uint16_t, unsigned, rte_mempool*) {
     auto port = std::make_unique<TurnPort>(config.name == "seldom" ? 5 * ns_per_ms : time_never);
     ports.push_back(port.get());
     return Result<std::unique_ptr<port::Port>>(std::move(port));
@@ -465,9 +465,9 @@ TEST(Nodes, ControlHasAQueueOfItsOwnThatIsPolledFirst) {
   std::vector<std::unique_ptr<QueueNotes>> notes;
   relay_over_two_lanes("queues = 3\n", [&](Environment& environment) {
     environment.make_port = [&, make = environment.make_port](
-                                const PortConfig& config, unsigned workers,
+                                const PortConfig& config, uint16_t id, unsigned workers,
                                 rte_mempool* pool) -> Result<std::unique_ptr<port::Port>> {
-      auto port = make(config, workers, pool);
+      auto port = make(config, id, workers, pool);
       if (!port) return port.error();
       notes.push_back(std::make_unique<QueueNotes>());
       return std::unique_ptr<port::Port>(

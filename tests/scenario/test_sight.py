@@ -153,6 +153,29 @@ def test_capture_refuses_clearly(t):
 STAGES = ["hop", "classify", "probe", "verify", "commit", "fanout"]
 
 
+@needs("programs", "netns", "tshark")
+@limits(seconds=110)
+def test_captures_tell_two_ports_apart(t):
+    """n1 has a port to n0 and one to n2. Whom a datagram is from says which port it came in by."""
+    lab = Appliances(t, [(0, 1), (1, 2)]).start()
+    middle = lab.nodes[1]
+    file = capture(middle)
+    deliver(t, lab.nodes[0], lab.nodes[2])
+    stop_capture(middle)
+    rows = net.read_capture(file, FIELDS + ["ip.src"])
+    arrived = {(row["frame.interface_name"], row["ip.src"]) for row in rows
+               if row["frame.packet_flags_direction"] == IN}
+    assert arrived == {("p0", "10.77.0.1"), ("p1", "10.77.1.2")}, arrived
+    file.unlink()
+    capture(middle, "port", "p1")
+    deliver(t, lab.nodes[0], lab.nodes[2])
+    stop_capture(middle)
+    rows = net.read_capture(file, FIELDS + ["ip.src"])
+    assert {row["frame.interface_name"] for row in rows} == {"p1"}, rows[:5]
+    assert {row["ip.src"] for row in rows if row["frame.packet_flags_direction"] == IN} == {
+        "10.77.1.2"}
+
+
 @needs("programs")
 @limits(seconds=110)
 def test_trace_says_which_stages_frames_passed(t):
