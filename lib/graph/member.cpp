@@ -233,6 +233,7 @@ void Member::after_change(const News& fact, TimeNs now_ns) {
   const bool has_died = entry && entry->standing == Standing::dead;
   const bool is_live = !has_died && !record.said.has_left;
   look_at_members(subject, record, is_live, now_ns);
+  if (has_died || (entry && entry->accusations.size() == 1)) note_partners(record, now_ns);
   if (is_live) return note_silent(record, entry != nullptr, now_ns);
   ++counters_.deaths_seen;
   if (has_died && gone_.size() < config_.remembered_max) gone_.push_back({subject, now_ns});

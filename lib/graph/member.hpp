@@ -279,7 +279,10 @@ class Member {
   void probe_lost(TimeNs now_ns, Output& out);
   // silent.cpp
   bool is_given_up(const Record& record) const;
+  bool is_alone(const Record& record) const;
+  bool is_silent(const Entry& entry) const;
   void note_silent(const Record& record, bool is_suspected, TimeNs now_ns);
+  void note_partners(const Record& record, TimeNs now_ns);
   void give_up_silent(TimeNs now_ns);
   // lies.cpp
   void name(Liar liar, TimeNs now_ns);

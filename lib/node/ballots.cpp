@@ -90,16 +90,8 @@ void Ballots::vouch(Seq seq, const Digest& digest) {
 void Ballots::cast(const Send& send) {
   std::sort(to_cast_.begin(), to_cast_.end(),
             [](const Vote& a, const Vote& b) { return a.seq < b.seq; });
-  std::vector<Vote> run;
-  for (const Vote& vote : to_cast_) {
-    const bool follows = !run.empty() && run.back().seq + 1 == vote.seq;
-    if (!run.empty() && (!follows || run.size() == wire::votes_max)) {
-      send_run(run, send);
-      run.clear();
-    }
-    run.push_back(vote);
-  }
-  if (!run.empty()) send_run(run, send);
+  catch_up(send);
+  send_runs(to_cast_, children_, send);
   to_cast_.clear();
   // Half a window stays open behind what is decided, so that late lies are seen.
   const stream::ReceiverStatus& status = receiver_->status();
@@ -107,12 +99,48 @@ void Ballots::cast(const Send& send) {
   if (decided > window_ / 2) votes_.advance(decided - window_ / 2);
 }
 
-void Ballots::send_run(const std::vector<Vote>& run, const Send& send) {
+// Links come and go while frames are under way: a child that came late would wait for the
+// signature. What is final is left out, because the signature may have overruled a vote that
+// stands.
+void Ballots::catch_up(const Send& send) {
+  if (new_children_.empty()) return;
+  const stream::ReceiverStatus& status = receiver_->status();
+  const Seq end = std::max(status.accepted_next, status.highest_seen + 1);
+  const Seq first = std::max(status.final_next, end - std::min(end, caught_up_max));
+  std::vector<Vote> votes;
+  for (Seq seq = first; seq < end; ++seq) {
+    const std::optional<Digest> digest = votes_.accepted(seq);
+    const auto is_below = [](const Vote& vote, Seq at) { return vote.seq < at; };
+    const auto due = std::lower_bound(to_cast_.begin(), to_cast_.end(), seq, is_below);
+    if (due != to_cast_.end() && due->seq == seq) continue;  // all children are told of it now
+    if (digest && receiver_->accept(seq, *digest)) votes.push_back({seq, *digest});
+  }
+  send_runs(votes, new_children_, send);
+  new_children_.clear();
+}
+
+// `votes`: ascending.
+void Ballots::send_runs(const std::vector<Vote>& votes, const std::vector<uint32_t>& peers,
+                        const Send& send) {
+  std::vector<Vote> run;
+  for (const Vote& vote : votes) {
+    const bool follows = !run.empty() && run.back().seq + 1 == vote.seq;
+    if (!run.empty() && (!follows || run.size() == wire::votes_max)) {
+      send_run(run, peers, send);
+      run.clear();
+    }
+    run.push_back(vote);
+  }
+  if (!run.empty()) send_run(run, peers, send);
+}
+
+void Ballots::send_run(const std::vector<Vote>& run, const std::vector<uint32_t>& peers,
+                       const Send& send) {
   wire::Votes message;
   message.stream = stream_.id;
   message.first_seq = run.front().seq;
   for (const Vote& vote : run) message.digests.push_back(vote.digest);
-  for (const uint32_t child : children_) {
+  for (const uint32_t child : peers) {
     (send(child, message) ? counters_.votes_sent : counters_.votes_not_sent) += run.size();
   }
 }
@@ -141,6 +169,7 @@ void Ballots::follow(const Kinship* kinship, const std::string& stream, TimeNs n
 
 // The origin itself casts no votes: its link is its word.
 void Ballots::assign_parts() {
+  const std::vector<uint32_t> before = std::move(children_);
   children_.clear();
   std::vector<NodeId> parents;
   bool is_linked = false;
@@ -153,8 +182,13 @@ void Ballots::assign_parts() {
       parents.push_back(neighbour.node);
     } else if (kin_ && has(kin_->children, neighbour.node)) {
       children_.push_back(neighbour.peer);
+      const bool is_known = std::find(before.begin(), before.end(), neighbour.peer) != before.end();
+      if (!is_known && !stream_.is_own) new_children_.push_back(neighbour.peer);
     }
   }
+  std::erase_if(new_children_, [this](uint32_t peer) {
+    return std::find(children_.begin(), children_.end(), peer) == children_.end();
+  });
   if (!is_linked && !stream_.is_own) stream_.origin_marks->set_nobody();
   for (const Seq seq : votes_.set_parents(std::move(parents))) accept(seq);
 }

@@ -56,6 +56,8 @@ class Ballots final : public stream::Judge {
  public:
   static constexpr size_t window_max = 16'384;
   static constexpr size_t frames_max = 16'384;
+  // Of what was accepted last and is not final yet, a new child is told so many frames.
+  static constexpr Seq caught_up_max = 1024;
 
   // A neighbour whose link is up and that knows the stream.
   struct Neighbour {
@@ -107,7 +109,10 @@ class Ballots final : public stream::Judge {
   void assign_parts();
   void accept(Seq seq);
   void vouch(Seq seq, const Digest& digest);
-  void send_run(const std::vector<Vote>& run, const Send& send);
+  void catch_up(const Send& send);
+  void send_runs(const std::vector<Vote>& votes, const std::vector<uint32_t>& peers,
+                 const Send& send);
+  void send_run(const std::vector<Vote>& run, const std::vector<uint32_t>& peers, const Send& send);
 
   stream::Stream& stream_;
   const NodeId origin_;
@@ -115,7 +120,8 @@ class Ballots final : public stream::Judge {
   stream::Receiver* receiver_ = nullptr;
   vote::Votes votes_;
   std::vector<Neighbour> neighbours_;
-  std::vector<uint32_t> children_;  // peers
+  std::vector<uint32_t> children_;      // peers
+  std::vector<uint32_t> new_children_;  // that have no votes of this node yet
   std::optional<Kin> kin_;
   bool has_graph_ = false;
   TimeNs follow_ns_ = 0;

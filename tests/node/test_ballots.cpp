@@ -135,6 +135,39 @@ TEST_F(BallotsTest, AShareOfTheParentsAcceptsAndEachChildIsToldOnceInRuns) {
   EXPECT_EQ(ballots_->counters().votes_sent, 100u);
 }
 
+// A link that was not there when the others were told, or a graph that knew the peer as no child.
+TEST_F(BallotsTest, AChildThatComesLateIsToldWhatIsNotFinal) {
+  make(50, 0);
+  set_peers({1, 2, 3, 4});
+  offer(0, 50);
+  for (const uint32_t parent : {1u, 2u}) {
+    ballots_->on_votes(parent, votes(0, 36));
+    ballots_->on_votes(parent, votes(36, 4));
+  }
+  turn();
+  sent_.clear();
+  set_peers({1, 2, 3, 4, 5});
+  turn();
+  Seq told = 0;
+  for (const auto& [peer, message] : sent_) {
+    EXPECT_EQ(peer, 5u);
+    EXPECT_EQ(message.first_seq, told);
+    for (const Digest& digest : message.digests) EXPECT_EQ(digest, p_.frames[told++].digest);
+  }
+  EXPECT_EQ(told, 40u) << "what was accepted, and no more";
+  sent_.clear();
+  turn();
+  EXPECT_TRUE(sent_.empty()) << "once";
+  offer(50, 10);
+  sign();
+  turn();
+  sent_.clear();
+  set_peers({1, 2, 3, 4});
+  set_peers({1, 2, 3, 4, 5});
+  turn();
+  EXPECT_TRUE(sent_.empty()) << "the signature has said all of it";
+}
+
 TEST_F(BallotsTest, VotesThatCameBeforeTheFrameCountAndAreCastWithIt) {
   make(50, 0);
   ballots_->on_votes(1, votes(0, 3));

@@ -79,6 +79,32 @@ TEST(Membership, WhoEndsBeforeItHasStatedALinkIsGivenUp) {
   EXPECT_GT(given_up, 0u);
 }
 
+// Its partner is accused by others, but nobody who lives is a partner of its own.
+TEST(Membership, WhoDiesWithTheOnlyPartnerThatItHasStatedIsGivenUp) {
+  const graph::MemberConfig config;
+  unsigned pairs = 0;
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    Net net(seed, 17, 2);
+    ASSERT_TRUE(net.heals(30 * ns_per_s)) << "seed " << seed;
+    const Index late = net.add(resource(1));
+    net.world.start(late, {0, 1, 2});
+    const auto stated = [&] {
+      const graph::Entry* entry = net.world.member(0).view().find(net.world.id(late));
+      return entry == nullptr ? std::vector<wire::LinkEnd>() : entry->record->said.links;
+    };
+    ASSERT_TRUE(
+        net.world.run_until_true([&] { return !stated().empty(); }, 10 * ns_per_s, 10 * ns_per_ms));
+    if (stated().size() != 1) continue;
+    const Index partner = net.world.index(stated()[0].peer);
+    if (partner == 0) continue;
+    net.world.crash(late);
+    net.world.crash(partner);
+    EXPECT_TRUE(net.heals(config.silent_ns + 3 * config.detection_ns)) << "seed " << seed;
+    ++pairs;
+  }
+  EXPECT_GT(pairs, 0u);
+}
+
 TEST(Membership, WhoLeavesIsGoneAtOnceAndAccusedByNobody) {
   Net net(4, 20, 2);
   ASSERT_TRUE(net.heals(30 * ns_per_s));
