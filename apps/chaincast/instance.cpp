@@ -10,10 +10,10 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/socket_address.hpp"
 #include "console/unix/server.hpp"
 #include "factory/factory.hpp"
 #include "identity/identity.hpp"
-#include "port/udp/socket.hpp"
 #include "rest/streaming.hpp"
 #include "worker/threads.hpp"
 
@@ -45,13 +45,13 @@ Result<uint16_t> free_udp_port(const Endpoint& address) {
   Endpoint any_port = address;
   any_port.port = 0;
   sockaddr_storage own{};
-  socklen_t bytes = port::udp::to_sockaddr(any_port, own);
+  socklen_t bytes = to_sockaddr(any_port, own);
   auto* const raw = reinterpret_cast<sockaddr*>(&own);
   const bool is_bound =
       fd >= 0 && ::bind(fd, raw, bytes) == 0 && ::getsockname(fd, raw, &bytes) == 0;
   const std::string why = std::strerror(errno);
   if (fd >= 0) ::close(fd);
-  if (is_bound) return port::udp::from_sockaddr(own).port;
+  if (is_bound) return from_sockaddr(own).port;
   return error(ErrorCode::io, fmt::format("--rest-address {}: no UDP port there: {}; choose an "
                                           "address of this host",
                                           port::address_text(address), why));

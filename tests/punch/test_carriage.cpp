@@ -3,14 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include "names.hpp"
+
 namespace chaincast::punch {
 namespace {
-
-NodeId node(uint8_t number) {
-  NodeId out;
-  out.bytes.fill(number);
-  return out;
-}
 
 const NodeId a = node(1), b = node(2), c = node(3);
 

@@ -4,22 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "graph/message.hpp"
+#include "names.hpp"
 
 namespace chaincast::punch {
 namespace {
-
-Endpoint at(uint8_t host, uint16_t port) {
-  Endpoint out;
-  out.address = {203, 0, 113, host};
-  out.port = port;
-  return out;
-}
-
-NodeId node(uint8_t number) {
-  NodeId out;
-  out.bytes.fill(number);
-  return out;
-}
 
 std::vector<Message> examples() {
   Endpoint v6 = at(1, 7);

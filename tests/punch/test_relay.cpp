@@ -4,24 +4,12 @@
 #include <gtest/gtest.h>
 
 #include "crypto/openssl/toolbox.hpp"
+#include "names.hpp"
 #include "punch/prober.hpp"
 #include "wire/datagram.hpp"
 
 namespace chaincast::punch {
 namespace {
-
-Endpoint at(uint8_t host, uint16_t port) {
-  Endpoint out;
-  out.address = {203, 0, 113, host};
-  out.port = port;
-  return out;
-}
-
-NodeId node(uint8_t number) {
-  NodeId out;
-  out.bytes.fill(number);
-  return out;
-}
 
 const NodeId a = node(1), b = node(2);
 const Endpoint a_address = at(11, 7000), b_address = at(12, 7000), victim = at(66, 53);

@@ -105,25 +105,9 @@ DatagramFault fault_of(ByteSpan datagram) {
   return walker.fault();
 }
 
+// As the document has them: a bad hello counts as a bad count.
 std::string name_of(DatagramFault fault) {
-  switch (fault) {
-    case DatagramFault::none:
-      return "none";
-    case DatagramFault::truncated:
-      return "truncated";
-    case DatagramFault::bad_version:
-      return "bad_version";
-    case DatagramFault::bad_count:
-    case DatagramFault::bad_hello:
-      return "bad_count";
-    case DatagramFault::too_many_hops:
-      return "too_many_hops";
-    case DatagramFault::trailing:
-      return "trailing";
-    case DatagramFault::oversized:
-      return "oversized";
-  }
-  return "unknown";
+  return to_string(fault == DatagramFault::bad_hello ? DatagramFault::bad_count : fault);
 }
 
 // No datagram has both.

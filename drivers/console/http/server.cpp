@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "base/assert.hpp"
+#include "base/socket_address.hpp"
 #include "console/http/connection.hpp"
 #include "port/port.hpp"
 
@@ -29,21 +30,7 @@ struct SocketAddress {
 
 SocketAddress socket_address(const Endpoint& endpoint) {
   SocketAddress out;
-  if (endpoint.is_ipv6) {
-    sockaddr_in6 in{};
-    in.sin6_family = AF_INET6;
-    in.sin6_port = htons(endpoint.port);
-    std::memcpy(&in.sin6_addr, endpoint.address.data(), sizeof in.sin6_addr);
-    out.bytes = sizeof in;
-    std::memcpy(&out.storage, &in, sizeof in);
-  } else {
-    sockaddr_in in{};
-    in.sin_family = AF_INET;
-    in.sin_port = htons(endpoint.port);
-    std::memcpy(&in.sin_addr, endpoint.address.data(), sizeof in.sin_addr);
-    out.bytes = sizeof in;
-    std::memcpy(&out.storage, &in, sizeof in);
-  }
+  out.bytes = to_sockaddr(endpoint, out.storage);
   return out;
 }
 
@@ -51,9 +38,7 @@ uint16_t bound_port(int fd) {
   SocketAddress own;
   own.bytes = sizeof own.storage;
   if (::getsockname(fd, own.get(), &own.bytes) != 0) return 0;
-  sockaddr_in in{};  // the port stands at the same place in both families
-  std::memcpy(&in, &own.storage, sizeof in);
-  return ntohs(in.sin_port);
+  return from_sockaddr(own.storage).port;
 }
 
 Error cannot(const Endpoint& address, const char* what) {

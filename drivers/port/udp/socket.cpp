@@ -55,44 +55,6 @@ Error bind_failure(const UdpConfig& config, const Endpoint& local, int reason) {
 
 }  // namespace
 
-Descriptor::~Descriptor() {
-  if (fd_ >= 0) close(fd_);
-}
-
-socklen_t to_sockaddr(const Endpoint& endpoint, sockaddr_storage& out) noexcept {
-  if (endpoint.is_ipv6) {
-    sockaddr_in6 address{};
-    address.sin6_family = AF_INET6;
-    address.sin6_port = htons(endpoint.port);
-    std::memcpy(&address.sin6_addr, endpoint.address.data(), 16);
-    std::memcpy(&out, &address, sizeof address);
-    return sizeof address;
-  }
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(endpoint.port);
-  std::memcpy(&address.sin_addr, endpoint.address.data(), 4);
-  std::memcpy(&out, &address, sizeof address);
-  return sizeof address;
-}
-
-Endpoint from_sockaddr(const sockaddr_storage& storage) noexcept {
-  Endpoint out;
-  out.is_ipv6 = storage.ss_family == AF_INET6;
-  if (out.is_ipv6) {
-    sockaddr_in6 address;
-    std::memcpy(&address, &storage, sizeof address);
-    out.port = ntohs(address.sin6_port);
-    std::memcpy(out.address.data(), &address.sin6_addr, 16);
-  } else {
-    sockaddr_in address;
-    std::memcpy(&address, &storage, sizeof address);
-    out.port = ntohs(address.sin_port);
-    std::memcpy(out.address.data(), &address.sin_addr, 4);
-  }
-  return out;
-}
-
 Result<Socket> open_socket(const UdpConfig& config, const Endpoint& address, uint16_t udp_port) {
   Endpoint local = address;
   local.port = udp_port;

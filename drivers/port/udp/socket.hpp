@@ -1,32 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
-#include <utility>
-
+#include "base/descriptor.hpp"
+#include "base/socket_address.hpp"
 #include "port/udp/udp.hpp"
 
 // One bound, non-blocking UDP socket and what the kernel granted it.
 namespace chaincast::port::udp {
-
-// Owns a file descriptor.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor();
-  int get() const { return fd_; }
-
- private:
-  int fd_ = -1;
-};
 
 struct Socket {
   Descriptor fd;
@@ -43,9 +23,5 @@ Result<Socket> open_socket(const UdpConfig& config, const Endpoint& address, uin
 
 // MTU of the interface that carries the address, or 0.
 unsigned interface_mtu(const Endpoint& address);
-
-// Returns the bytes of `out` in use.
-socklen_t to_sockaddr(const Endpoint& endpoint, sockaddr_storage& out) noexcept;
-Endpoint from_sockaddr(const sockaddr_storage& address) noexcept;
 
 }  // namespace chaincast::port::udp

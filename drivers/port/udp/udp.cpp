@@ -15,7 +15,6 @@ namespace chaincast::port {
 
 namespace {
 
-using udp::Descriptor;
 using udp::Receiver;
 using udp::Sender;
 using udp::Socket;

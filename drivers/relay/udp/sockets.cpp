@@ -2,9 +2,7 @@
 #include "relay/udp/sockets.hpp"
 
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -12,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/descriptor.hpp"
+#include "base/socket_address.hpp"
 #include "port/port.hpp"
 
 namespace chaincast::relay {
@@ -23,58 +23,6 @@ constexpr unsigned batches_per_call_max = 8;  // of one socket
 constexpr size_t datagram_bytes_max = 9216;   // a longer one is cut, and fails its check
 constexpr int buffer_bytes = 1 << 20;
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-socklen_t to_kernel(const Endpoint& endpoint, sockaddr_storage& out) {
-  out = {};
-  if (endpoint.is_ipv6) {
-    sockaddr_in6 in{};
-    in.sin6_family = AF_INET6;
-    in.sin6_port = htons(endpoint.port);
-    std::memcpy(&in.sin6_addr, endpoint.address.data(), sizeof in.sin6_addr);
-    std::memcpy(&out, &in, sizeof in);
-    return sizeof in;
-  }
-  sockaddr_in in{};
-  in.sin_family = AF_INET;
-  in.sin_port = htons(endpoint.port);
-  std::memcpy(&in.sin_addr, endpoint.address.data(), sizeof in.sin_addr);
-  std::memcpy(&out, &in, sizeof in);
-  return sizeof in;
-}
-
-Endpoint from_kernel(const sockaddr_storage& from) {
-  Endpoint out;
-  if (from.ss_family == AF_INET6) {
-    sockaddr_in6 in{};
-    std::memcpy(&in, &from, sizeof in);
-    out.is_ipv6 = true;
-    out.port = ntohs(in.sin6_port);
-    std::memcpy(out.address.data(), &in.sin6_addr, sizeof in.sin6_addr);
-    return out;
-  }
-  sockaddr_in in{};
-  std::memcpy(&in, &from, sizeof in);
-  out.port = ntohs(in.sin_port);
-  std::memcpy(out.address.data(), &in.sin_addr, sizeof in.sin_addr);
-  return out;
-}
-
 class UdpSockets final : public punch::Sockets {
  public:
   explicit UdpSockets(std::vector<Descriptor> sockets)
@@ -84,7 +32,7 @@ class UdpSockets final : public punch::Sockets {
 
   bool send(unsigned socket, const Endpoint& to, ByteSpan datagram) override {
     sockaddr_storage address;
-    const socklen_t bytes = to_kernel(to, address);
+    const socklen_t bytes = to_sockaddr(to, address);
     return ::sendto(sockets_[socket].get(), datagram.data(), datagram.size(),
                     MSG_DONTWAIT | MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), bytes) >= 0;
   }
@@ -121,7 +69,7 @@ class UdpSockets final : public punch::Sockets {
     if (got < 0) return errno != EAGAIN && errno != EWOULDBLOCK;
     for (int i = 0; i < got; ++i) {
       const auto index = static_cast<unsigned>(i);
-      receiver_(socket, from_kernel(from[index]),
+      receiver_(socket, from_sockaddr(from[index]),
                 ByteSpan(buffer_.data() + index * datagram_bytes_max, messages[index].msg_len),
                 now_ns);
     }
@@ -153,7 +101,7 @@ Result<Descriptor> open_one(const Endpoint& at) {
   ::setsockopt(out.get(), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
   if (at.is_ipv6) ::setsockopt(out.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   sockaddr_storage address;
-  const socklen_t length = to_kernel(at, address);
+  const socklen_t length = to_sockaddr(at, address);
   if (::bind(out.get(), reinterpret_cast<sockaddr*>(&address), length) != 0) return cannot();
   return out;
 }

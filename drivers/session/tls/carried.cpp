@@ -27,9 +27,9 @@ bool TlsSessions::carry(uint64_t channel, bool is_dialled, const NodeId& id,
     return false;
   }
   ++(is_dialled ? counters_.dialled : counters_.accepted);
-  carried_[channel].fd = Fd(ends[1]);
-  connections_.push_back(
-      std::make_unique<Connection>(*context_, Fd(ends[0]), is_dialled, id, judge(id), now_ns));
+  carried_[channel].fd = Descriptor(ends[1]);
+  connections_.push_back(std::make_unique<Connection>(*context_, Descriptor(ends[0]), is_dialled,
+                                                      id, judge(id), now_ns));
   Remote& remote = connections_.back()->remote;
   remote.address = remote.seen = address;
   remote.is_carried = true;

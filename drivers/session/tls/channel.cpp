@@ -20,7 +20,7 @@ constexpr std::string_view protocol = "chaincast/1";
 }  // namespace
 
 // The judge's word is kept for why(), because libssl asks it where no text can be returned.
-Channel::Channel(Context& context, Fd fd, bool is_client, Judge judge)
+Channel::Channel(Context& context, Descriptor fd, bool is_client, Judge judge)
     : context_(context),
       fd_(std::move(fd)),
       judge_([this, judge = std::move(judge)](const PublicKey& key) {

@@ -21,7 +21,7 @@ class Channel {
     failed,  // for good: why(), was_refused()
   };
 
-  Channel(Context& context, Fd fd, bool is_client, Judge judge);
+  Channel(Context& context, Descriptor fd, bool is_client, Judge judge);
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
@@ -37,7 +37,7 @@ class Channel {
   void hang_up();
 
   int fd() const { return fd_.get(); }
-  Fd take_fd() { return std::move(fd_); }
+  Descriptor take_fd() { return std::move(fd_); }
   bool wants_write() const;
   bool is_resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
   bool is_established() const { return is_established_; }
@@ -57,7 +57,7 @@ class Channel {
   void begin();
 
   Context& context_;
-  Fd fd_;
+  Descriptor fd_;
   const Judge judge_;
   Ssl ssl_;
   bool is_established_ = false, has_failed_ = false, was_refused_ = false;

@@ -16,7 +16,7 @@ struct Connection {
   // connecting: TCP; greeting: TLS stands, the other end's hello has not come.
   enum class State : uint8_t { connecting, handshaking, greeting, open, over };
 
-  Connection(Context& context, Fd fd, bool is_dialled, const NodeId& whom, Judge judge,
+  Connection(Context& context, Descriptor fd, bool is_dialled, const NodeId& whom, Judge judge,
              TimeNs now_ns)
       : expected(whom),
         state(is_dialled ? State::connecting : State::handshaking),

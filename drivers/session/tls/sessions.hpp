@@ -50,13 +50,13 @@ class TlsSessions final : public Sessions {
   };
   // The other end is told, and what it still sends read, lest a reset cut that short.
   struct Leaving {
-    Fd fd;
+    Descriptor fd;
     TimeNs until_ns = 0;
   };
 
   // The far end of a connection that has a socket pair for a wire.
   struct Carried {
-    Fd fd;
+    Descriptor fd;
     Bytes waiting;  // of the other end; at most a window
     uint32_t room = carried_window_bytes;
     bool has_ended = false;  // by the other end: what waits is the last

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/socket_address.hpp"
 #include "port/port.hpp"
 
 namespace chaincast::session::tls {
@@ -28,45 +29,7 @@ struct SocketAddress {
 
 SocketAddress socket_address(const Endpoint& endpoint) {
   SocketAddress out;
-  if (endpoint.is_ipv6) {
-    sockaddr_in6 in{};
-    in.sin6_family = AF_INET6;
-    in.sin6_port = htons(endpoint.port);
-    std::memcpy(&in.sin6_addr, endpoint.address.data(), sizeof in.sin6_addr);
-    out.bytes = sizeof in;
-    std::memcpy(&out.storage, &in, sizeof in);
-  } else {
-    sockaddr_in in{};
-    in.sin_family = AF_INET;
-    in.sin_port = htons(endpoint.port);
-    std::memcpy(&in.sin_addr, endpoint.address.data(), sizeof in.sin_addr);
-    out.bytes = sizeof in;
-    std::memcpy(&out.storage, &in, sizeof in);
-  }
-  return out;
-}
-
-// IPv4 behind a socket of both families is IPv4.
-Endpoint endpoint_of(const SocketAddress& from) {
-  Endpoint out;
-  if (from.storage.ss_family == AF_INET) {
-    sockaddr_in in{};
-    std::memcpy(&in, &from.storage, sizeof in);
-    std::memcpy(out.address.data(), &in.sin_addr, sizeof in.sin_addr);
-    out.port = ntohs(in.sin_port);
-    return out;
-  }
-  sockaddr_in6 in{};
-  std::memcpy(&in, &from.storage, sizeof in);
-  out.port = ntohs(in.sin6_port);
-  out.is_ipv6 = !IN6_IS_ADDR_V4MAPPED(&in.sin6_addr);
-  const auto* bytes = reinterpret_cast<const uint8_t*>(&in.sin6_addr);
-  constexpr size_t mapped_prefix_bytes = 12;
-  if (out.is_ipv6) {
-    std::copy_n(bytes, 16, out.address.begin());
-  } else {
-    std::copy_n(bytes + mapped_prefix_bytes, 4, out.address.begin());
-  }
+  out.bytes = to_sockaddr(endpoint, out.storage);
   return out;
 }
 
@@ -81,9 +44,9 @@ void send_at_once(int fd) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-Fd make_socket(const Endpoint& address) {
-  return Fd(::socket(address.is_ipv6 ? AF_INET6 : AF_INET,
-                     SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+Descriptor make_socket(const Endpoint& address) {
+  return Descriptor(::socket(address.is_ipv6 ? AF_INET6 : AF_INET,
+                             SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
 }  // namespace
@@ -102,7 +65,7 @@ Result<Listening> listen_at(const Endpoint& endpoint) {
   if (::listen(fd, backlog) != 0) return cannot(endpoint, "listen");
   SocketAddress bound;
   if (::getsockname(fd, bound.get(), &bound.bytes) != 0) return cannot(endpoint, "ask for a port");
-  out.address.port = endpoint_of(bound).port;
+  out.address.port = from_sockaddr(bound.storage).port;
   return out;
 }
 
@@ -122,13 +85,13 @@ Dialled dial(const Endpoint& endpoint, const Endpoint& from) {
     ::setsockopt(out.fd.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
     if (::bind(out.fd.get(), own.get(), own.bytes) != 0) {
       out.code = errno;
-      out.fd = Fd();
+      out.fd = Descriptor();
       return out;
     }
   }
   if (::connect(out.fd.get(), address.get(), address.bytes) != 0 && errno != EINPROGRESS) {
     out.code = errno;
-    out.fd = Fd();
+    out.fd = Descriptor();
   }
   return out;
 }
@@ -145,13 +108,13 @@ int dial_result(int fd) {
 AcceptedSocket accept_one(int listening) {
   SocketAddress from;
   AcceptedSocket out;
-  out.fd = Fd(::accept4(listening, from.get(), &from.bytes, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  out.fd = Descriptor(::accept4(listening, from.get(), &from.bytes, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (out.fd.get() < 0) {
     out.code = errno;
     return out;
   }
   send_at_once(out.fd.get());
-  out.from = endpoint_of(from);
+  out.from = from_sockaddr(from.storage);
   return out;
 }
 

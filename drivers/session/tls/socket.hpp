@@ -9,7 +9,7 @@
 namespace chaincast::session::tls {
 
 struct Listening {
-  Fd fd;
+  Descriptor fd;
   Endpoint address;  // with the port that was bound
 };
 
@@ -18,7 +18,7 @@ Result<Listening> listen_at(const Endpoint& address);
 
 // A connection that is being made, or -1 and an errno.
 struct Dialled {
-  Fd fd;
+  Descriptor fd;
   int code = 0;
 };
 // `from`: its address is the connection's own, where the families agree and it is not 0.0.0.0 or
@@ -29,7 +29,7 @@ int dial_result(int fd);
 
 // One connection that waits, or -1 and an errno.
 struct AcceptedSocket {
-  Fd fd;
+  Descriptor fd;
   Endpoint from;
   int code = 0;
 };
