@@ -98,15 +98,14 @@ void Crossing::register_again(TimeNs now_ns) {
   for (const Endpoint& tracker : config_.trackers) say_to(tracker, punch::Register{}, now_ns);
 }
 
-// Those who have offered to pass on, or all who might.
-void Crossing::follow_addresses() {
+std::vector<Endpoint> Crossing::addresses() const {
   std::vector<Endpoint> addresses;
   for (const auto& [id, offer] : offers_) addresses.push_back(offer.address);
   if (addresses.empty()) addresses = config_.trackers;
   std::sort(addresses.begin(), addresses.end());
   addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
   if (addresses.size() > wire::node_addresses_max) addresses.resize(wire::node_addresses_max);
-  hooks_.set_addresses(std::move(addresses));
+  return addresses;
 }
 
 bool Crossing::say(const NodeId& to, const punch::Message& message, TimeNs now_ns) {
@@ -258,7 +257,7 @@ void Crossing::on_closed(const session::Remote& remote, TimeNs now_ns) {
   }
   if (offers_.erase(remote.id) != 0) {
     register_ns_ = std::min(register_ns_, now_ns + register_first_ns);
-    follow_addresses();
+    hooks_.set_addresses(addresses());
   }
   punch::Carriage::Sends sends;
   carriage_.lost(remote.id, sends);
@@ -326,7 +325,7 @@ void Crossing::take(const session::Remote& from, const punch::Offer& offer, Time
   }
   if (offer.vantages.empty()) {
     offers_.erase(from.id);
-    return follow_addresses();
+    return hooks_.set_addresses(addresses());
   }
   const bool is_new = !offers_.contains(from.id);
   offers_[from.id] = {from.address, offer.vantages};
@@ -337,7 +336,7 @@ void Crossing::take(const session::Remote& from, const punch::Offer& offer, Time
   if (!is_new) return;
   hooks_.log(LogLevel::info, fmt::format("network: {} passes on what is for this node",
                                          port::to_text(from.address)));
-  follow_addresses();
+  hooks_.set_addresses(addresses());
 }
 
 void Crossing::take(const session::Remote& from, const punch::Candidates& candidates, TimeNs) {

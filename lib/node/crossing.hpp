@@ -46,6 +46,8 @@ class Crossing {
   void tick(TimeNs now_ns);
   TimeNs next_timer_ns() const;
 
+  // Where a node behind a NAT is reached: at those who have offered to pass on, or all who might.
+  std::vector<Endpoint> addresses() const;
   // A message for a node that may be where only a third one reaches it.
   bool send(const NodeId& id, const Endpoint& address, Bytes message, TimeNs now_ns);
 
@@ -115,7 +117,6 @@ class Crossing {
   std::optional<Secret> probe_key(const NodeId& node) const;
   void tell_candidates(const NodeId& peer, TimeNs now_ns);
   void send_probes(punch::Prober::Datagrams& datagrams);
-  void follow_addresses();
 
   const MembershipConfig& config_;
   const NodeId own_;

@@ -130,13 +130,7 @@ void Membership::start(TimeNs now_ns) {
   self.addresses = {sessions_->address()};
   self.roles = config_.is_supernode ? wire::role_supernode : uint8_t{0};
   if (config_.is_behind_nat) {
-    self.addresses = config_.trackers;
-    std::sort(self.addresses.begin(), self.addresses.end());
-    const auto end = std::unique(self.addresses.begin(), self.addresses.end());
-    self.addresses.erase(end, self.addresses.end());
-    if (self.addresses.size() > wire::node_addresses_max) {
-      self.addresses.resize(wire::node_addresses_max);
-    }
+    self.addresses = crossing_.addresses();
     self.roles |= wire::role_behind_nat;
   }
   self.resources = subscriptions();
