@@ -248,15 +248,13 @@ void Member::probe_lost(TimeNs now_ns, Output& out) {
   std::erase_if(barred_until_, [&](const auto& barred) { return barred.second <= now_ns; });
   std::erase_if(asked_,
                 [&](const Asked& a) { return now_ns - a.since_ns >= 2 * config_.attach_wait_ns; });
+  probe_given_up(now_ns, out);
   if (gone_.empty()) return;
   const Gone& lost = gone_[random_.below(gone_.size())];
   const Entry* entry = view_.find(lost.id);
   const bool is_lost =
       entry && (entry->standing == Standing::dead || entry->standing == Standing::suspected);
-  if (!is_lost || entry->record->said.addresses.empty()) return;
-  ++counters_.probes;
-  send({lost.id, entry->record->said.addresses.front()},
-       make_message(Ping{now_ns, view_.digest(), false}), out);
+  if (is_lost) ping(*entry->record, now_ns, out);
 }
 
 }  // namespace chaincast::graph

@@ -56,6 +56,7 @@ void Member::on_message(const Peer& from, const Message& message, TimeNs now_ns,
     link->address = from.address;
   }
   std::erase_if(accused_, [&](const Accused& a) { return a.id == from.id; });
+  note_speaker(from.id, now_ns);
   take(from, message, now_ns, out);
 }
 
@@ -146,11 +147,7 @@ void Member::settle_fact(const News& fact, View::Merge merge, TimeNs now_ns) {
 // it in one pass makes each part of the view anew once.
 void Member::take_news(const Peer& from, const graph::News& news, TimeNs now_ns) {
   for (const RecordRef& record : news.records) {
-    if (is_given_up(*record)) {
-      ++counters_.facts_stale;
-      continue;
-    }
-    if (seen_.insert(view_.store().serial(*record))) {
+    if (is_given_up(*record) || seen_.insert(view_.store().serial(*record))) {
       incoming_.push_back({record, {}, from.id});
       continue;
     }
@@ -170,11 +167,22 @@ void Member::take_incoming(TimeNs now_ns) {
     if (fact.accusation) accusations.push_back(std::move(fact));
   }
   std::erase_if(records, [](const News& fact) { return !fact.record; });
-  if (view_.total() + records.size() > config_.nodes_max) {
-    for (const News& fact : records) take_facts(fact, now_ns);
-  } else {
-    take_records(std::move(records), now_ns);
+  // Of what was given up, that which the rest brings back.
+  while (!records.empty()) {
+    const auto held = std::stable_partition(records.begin(), records.end(),
+                                            [&](const News& f) { return !is_given_up(*f.record); });
+    if (held == records.begin()) break;
+    std::vector<News> taken(std::make_move_iterator(records.begin()),
+                            std::make_move_iterator(held));
+    records.erase(records.begin(), held);
+    if (view_.total() + taken.size() > config_.nodes_max) {
+      for (const News& fact : taken) take_facts(fact, now_ns);
+    } else {
+      take_records(taken, now_ns);
+    }
   }
+  counters_.facts_received += records.size();
+  counters_.facts_stale += records.size();
   // A suspicion counts only beside the record that it is about.
   for (const News& fact : accusations) take_facts(fact, now_ns);
 }
@@ -233,6 +241,7 @@ void Member::after_change(const News& fact, TimeNs now_ns) {
   const bool has_died = entry && entry->standing == Standing::dead;
   const bool is_live = !has_died && !record.said.has_left;
   look_at_members(subject, record, is_live, now_ns);
+  if (fact.record) take_back_partners(record);
   if (has_died || (entry && entry->accusations.size() == 1)) note_partners(record, now_ns);
   if (is_live) return note_silent(record, entry != nullptr, now_ns);
   ++counters_.deaths_seen;
@@ -346,7 +355,7 @@ void Member::tick(TimeNs now_ns, Output& out) {
   if (has_dead_links_) drop_dead_links(now_ns, out);
   if (watch_at_ns_ <= now_ns) watch_links(now_ns, out);
   if (accuse_again_ns_ <= now_ns) accuse_again(now_ns);
-  if (silent_at_ns_ <= now_ns) give_up_silent(now_ns);
+  if (silent_at_ns_ <= now_ns) give_up_silent(now_ns, out);
   if (lost_at_ns_ <= now_ns) probe_lost(now_ns, out);
   if (attempt_) go_on_with_attempt(now_ns, out);
   if (look_at_ns_ <= now_ns) look_after_links(now_ns, out);
@@ -381,6 +390,7 @@ void Member::leave(TimeNs now_ns, Output& out) {
 void Member::adopt(const PartRef& root, TimeNs now_ns) {
   std::vector<NodeId> conflicts;
   view_.merge(root, conflicts);
+  given_up_.clear();
   seen_.clear();  // a vote may have preferred what was overtaken before
   changed_ns_ = now_ns;
   std::vector<EntryRef> all;
@@ -450,6 +460,8 @@ size_t Member::private_bytes() const {
   size_t bytes = sizeof *this + links_.capacity() * sizeof(Link) + news_.capacity() * sizeof(News);
   bytes += incoming_.capacity() * sizeof(News) + liars_.capacity() * sizeof(Liar);
   bytes += asked_.capacity() * sizeof(Asked) + accused_.capacity() * sizeof(Accused);
+  bytes += silent_.size() * (tree_node_bytes + sizeof(Silent));
+  bytes += given_up_.size() * (tree_node_bytes + sizeof(GivenUp));
   bytes += gone_.size() * sizeof(Gone) + refused_until_.size() * (tree_node_bytes + 24);
   for (const auto& [resource, members] : members_) {
     bytes += tree_node_bytes * 2 + members.size() * (tree_node_bytes + sizeof(NodeId));

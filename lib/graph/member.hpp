@@ -240,7 +240,11 @@ class Member {
   struct Silent {
     uint64_t counter = 0;
     TimeNs since_ns = 0;
-    bool is_given_up = false;
+    TimeNs asked_ns = 0;  // whether it lives; 0: not yet
+  };
+  struct GivenUp {
+    RecordRef record;
+    TimeNs at_ns = 0;
   };
 
   // member.cpp
@@ -282,8 +286,19 @@ class Member {
   bool is_alone(const Record& record) const;
   bool is_silent(const Entry& entry) const;
   void note_silent(const Record& record, bool is_suspected, TimeNs now_ns);
+  void note(const Record& record, TimeNs now_ns);
   void note_partners(const Record& record, TimeNs now_ns);
-  void give_up_silent(TimeNs now_ns);
+  void note_apart(TimeNs now_ns);
+  TimeNs due_ns(const Silent& silent) const;
+  void give_up_silent(TimeNs now_ns, Output& out);
+  void give_up_apart(size_t may_ask, TimeNs now_ns, Output& out);
+  void ask_silent(const std::vector<NodeId>& nodes, size_t& may_ask, TimeNs now_ns, Output& out);
+  void give_up(const std::vector<NodeId>& nodes, TimeNs now_ns);
+  void take_back(const NodeId& id);
+  void take_back_partners(const Record& record);
+  void note_speaker(const NodeId& id, TimeNs now_ns);
+  void ping(const Record& record, TimeNs now_ns, Output& out);
+  void probe_given_up(TimeNs now_ns, Output& out);
   // lies.cpp
   void name(Liar liar, TimeNs now_ns);
   void prove(const RecordRef& one, const RecordRef& other, TimeNs now_ns);
@@ -347,9 +362,10 @@ class Member {
   std::map<NodeId, TimeNs> refused_until_;
   std::map<std::pair<NodeId, wire::ResourceId>, TimeNs> barred_until_;  // of a private subnetwork
   std::vector<Accused> accused_;
-  std::deque<Gone> gone_;  // dead, in order of death
-  std::map<NodeId, Silent> silent_;
-  TimeNs silent_at_ns_ = time_never;
+  std::deque<Gone> gone_;               // dead, in order of death
+  std::map<NodeId, Silent> silent_;     // in the view, and to be given up if they stay silent
+  std::map<NodeId, GivenUp> given_up_;  // taken out of it
+  TimeNs silent_at_ns_ = time_never, apart_ns_ = 0;  // when the graph was looked at for `silent_`
   TimeNs lost_at_ns_ = time_never, accuse_again_ns_ = time_never;
   bool has_dead_links_ = false;
   std::map<wire::ResourceId, std::set<NodeId>> members_;  // of own subnetworks, itself included

@@ -64,6 +64,7 @@ bool Member::has_link_inside(const wire::ResourceId& resource) const {
 
 void Member::look_after_links(TimeNs now_ns, Output& out) {
   look_at_ns_ = now_ns + look_interval_ns_ + random_.below(look_interval_ns_ / 4 + 1);
+  note_apart(now_ns);
   if (attempt_) return;
   std::optional<Need> need = next_need(now_ns);
   if (!need) need = better_need(now_ns);

@@ -105,6 +105,24 @@ TEST(Membership, WhoDiesWithTheOnlyPartnerThatItHasStatedIsGivenUp) {
   EXPECT_GT(pairs, 0u);
 }
 
+// Of most the partners die as well, so few are proven dead, and what remains hangs together.
+TEST(Membership, OfThreeQuartersThatDieAtOnceNobodyStays) {
+  const graph::MemberConfig config;
+  uint64_t given_up = 0;
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    Net net(seed, 47, 2);
+    ASSERT_TRUE(net.heals(30 * ns_per_s)) << "seed " << seed;
+    for (Index i = 0; i < net.world.size(); ++i) {
+      if (i % 4 != 1) net.world.crash(i);
+    }
+    EXPECT_TRUE(net.heals(2 * config.silent_ns + 3 * config.detection_ns)) << "seed " << seed;
+    net.world.run_for(60 * ns_per_s);
+    EXPECT_TRUE(health_of(net.world).is_healthy()) << "came back, seed " << seed;
+    given_up += net.world.member(1).counters().silent_given_up;
+  }
+  EXPECT_GT(given_up, 0u);
+}
+
 TEST(Membership, WhoLeavesIsGoneAtOnceAndAccusedByNobody) {
   Net net(4, 20, 2);
   ASSERT_TRUE(net.heals(30 * ns_per_s));
@@ -129,6 +147,38 @@ TEST(Membership, TwoHalvesOfAPartitionGoOnAndMergeAfterwards) {
     }
   }
   for (Index i = 0; i < net.world.size(); ++i) net.world.set_side(i, 0);
+  EXPECT_TRUE(net.heals(60 * ns_per_s));
+}
+
+// Each half has given up what it does not know to be dead there, and the dead are forgotten.
+TEST(Membership, HalvesThatHaveGivenEachOtherUpMergeAfterwards) {
+  const graph::MemberConfig config;
+  for (const TimeNs parted_ns : {3 * ns_per_s * 60, config.forget_ns + 60 * ns_per_s}) {
+    Net net(9, 17, 2);
+    ASSERT_TRUE(net.heals(30 * ns_per_s));
+    for (Index i = 0; i < net.world.size(); i += 2) net.world.set_side(i, 1);
+    net.world.run_for(parted_ns);
+    uint64_t given_up = 0;
+    for (const Index i : net.world.running()) {
+      const graph::Member& member = net.world.member(i);
+      EXPECT_EQ(member.view().live(), 10u) << "node " << i;
+      given_up += member.counters().silent_given_up;
+    }
+    EXPECT_GT(given_up, 0u);
+    for (Index i = 0; i < net.world.size(); ++i) net.world.set_side(i, 0);
+    EXPECT_TRUE(net.heals(60 * ns_per_s));
+  }
+}
+
+// One alone gives up all the others.
+TEST(Membership, ANodeThatWasAloneForLongComesBackWithoutTrackers) {
+  Net net(10, 17, 2);
+  ASSERT_TRUE(net.heals(30 * ns_per_s));
+  net.world.set_side(9, 1);
+  net.world.run_for(180 * ns_per_s);
+  EXPECT_EQ(net.world.member(9).view().live(), 1u);
+  EXPECT_EQ(net.world.member(8).view().live(), 19u);
+  net.world.set_side(9, 0);
   EXPECT_TRUE(net.heals(60 * ns_per_s));
 }
 
