@@ -7,14 +7,6 @@
 namespace chaincast::graph {
 namespace {
 
-bool lists(const Entry& entry, const NodeId& peer) {
-  const auto& links = entry.record->said.links;
-  const auto at =
-      std::lower_bound(links.begin(), links.end(), peer,
-                       [](const wire::LinkEnd& link, const NodeId& id) { return link.peer < id; });
-  return at != links.end() && at->peer == peer;
-}
-
 // Depth-first search without recursion, because graphs of 100,000 nodes are deep.
 class Search {
  public:
@@ -131,7 +123,7 @@ Topology topology_of(std::vector<EntryRef> nodes) {
   for (const EntryRef& entry : out.nodes) {
     for (const wire::LinkEnd& link : entry->record->said.links) {
       const uint32_t other = out.position(link.peer);
-      if (other < out.nodes.size() && lists(*out.nodes[other], entry->id())) {
+      if (other < out.nodes.size() && states_link_with(*out.nodes[other]->record, entry->id())) {
         out.links.push_back(other);
       }
     }

@@ -219,8 +219,9 @@ void Member::accuse(const NodeId& id, TimeNs now_ns) {
     suspicion.round = ++before->round;
     before->excused = excused;
   } else {
-    if (before != accused_.end()) accused_.erase(before);
-    accused_.push_back({id, suspicion.counter, 0, excused});
+    const bool is_repeated = before != accused_.end();
+    if (is_repeated) accused_.erase(before);
+    accused_.push_back({id, suspicion.counter, 0, excused, now_ns, is_repeated});
     if (gone_.size() < config_.remembered_max) gone_.push_back({id, now_ns});
   }
   ++counters_.accusations;
@@ -228,14 +229,30 @@ void Member::accuse(const NodeId& id, TimeNs now_ns) {
 }
 
 // Once more partners of a suspect are known to be dead, those that still speak may be a majority.
+// And a newer record need not be an answer: the suspect may have signed it before it died, and the
+// suspicion counts for nothing beside it. Whoever is named there as a partner and hears nothing for
+// a detection time says so once more.
 void Member::accuse_again(TimeNs now_ns) {
   accuse_again_ns_ = time_never;
+  std::vector<NodeId> due;
   std::erase_if(accused_, [&](const Accused& a) {
     const Entry* entry = view_.find(a.id);
-    return !entry || !entry->is_live || entry->record->said.counter != a.counter;
+    const TimeNs repeat_ns = a.at_ns + config_.detection_ns;
+    // Of one that is dead a newer record may be on its way.
+    if (!entry || !entry->is_live) return repeat_ns <= now_ns;
+    if (entry->record->said.counter == a.counter) {
+      due.push_back(a.id);
+      return false;
+    }
+    if (a.is_repeated || !states_link_with(*entry->record, id_)) return repeat_ns <= now_ns;
+    if (repeat_ns <= now_ns) {
+      due.push_back(a.id);
+    } else {
+      accuse_again_ns_ = std::min(accuse_again_ns_, repeat_ns);
+    }
+    return false;
   });
-  const std::vector<Accused> all = accused_;
-  for (const Accused& a : all) accuse(a.id, now_ns);
+  for (const NodeId& id : due) accuse(id, now_ns);
 }
 
 void Member::probe_lost(TimeNs now_ns, Output& out) {

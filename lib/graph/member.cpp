@@ -242,6 +242,10 @@ void Member::after_change(const News& fact, TimeNs now_ns) {
   const bool is_live = !has_died && !record.said.has_left;
   look_at_members(subject, record, is_live, now_ns);
   if (fact.record) take_back_partners(record);
+  const auto is_accused = [&](const Accused& a) { return a.id == subject; };
+  if (fact.record && std::any_of(accused_.begin(), accused_.end(), is_accused)) {
+    accuse_again_ns_ = std::min(accuse_again_ns_, now_ns + 50 * ns_per_ms);
+  }
   if (has_died || (entry && entry->accusations.size() == 1)) note_partners(record, now_ns);
   if (is_live) return note_silent(record, entry != nullptr, now_ns);
   ++counters_.deaths_seen;

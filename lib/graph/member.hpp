@@ -232,6 +232,8 @@ class Member {
     uint64_t counter = 0;
     uint32_t round = 0;
     size_t excused = 0;
+    TimeNs at_ns = 0;
+    bool is_repeated = false;  // under a newer record
   };
   struct Gone {
     NodeId id;

@@ -29,13 +29,13 @@ Error not_signed(std::string_view what, const PublicKey& key) {
                                        "neighbour that sent it");
 }
 
-bool names(const Record& record, const NodeId& partner) {
+}  // namespace
+
+bool states_link_with(const Record& record, const NodeId& partner) {
   return std::binary_search(
       record.said.links.begin(), record.said.links.end(), wire::LinkEnd{partner},
       [](const wire::LinkEnd& a, const wire::LinkEnd& b) { return a.peer < b.peer; });
 }
-
-}  // namespace
 
 NodeId id_of(const crypto::Toolbox& toolbox, const PublicKey& key) {
   const Digest digest = toolbox.sha256(key);
@@ -73,7 +73,7 @@ Result<RecordRef> check_record(ByteSpan encoded, const Authority& authority) {
   }
   auto record =
       finish<Record>(std::move(said).value(), key, encoded, authority.toolbox, &Record::id);
-  if (names(*record, record->id)) {
+  if (states_link_with(*record, record->id)) {
     return error(ErrorCode::invalid, "node record of key " + to_hex(key) +
                                          ": it lists a link to itself; that node is faulty");
   }

@@ -53,6 +53,7 @@ struct Authority {
 };
 
 NodeId id_of(const crypto::Toolbox& toolbox, const PublicKey& key);
+bool states_link_with(const Record& record, const NodeId& partner);
 
 // Sets the key, signs. Aborts on a record that check_record() refuses.
 RecordRef sign(wire::NodeRecord record, const Authority& authority, const crypto::Signer& signer);

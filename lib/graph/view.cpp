@@ -275,9 +275,7 @@ View::Merge View::merge(AccusationRef accusation) {
   if (!known) return Merge::unknown_subject;
   const wire::NodeRecord& said = known->record->said;
   if (said.counter != accusation->said.counter) return Merge::stale;
-  const bool is_partner = std::any_of(said.links.begin(), said.links.end(), [&](const auto& link) {
-    return link.peer == accusation->accuser;
-  });
+  const bool is_partner = states_link_with(*known->record, accusation->accuser);
   if (!is_partner) return Merge::unknown_subject;
   std::vector<AccusationRef> all = known->accusations;
   const auto place =

@@ -35,6 +35,14 @@ struct Lab {
     }
     now_ns = until_ns;
   }
+  void lose_session(uint8_t number) {
+    speaking.erase(number);
+    member.on_session_lost(facts.id(number), now_ns, out);
+  }
+  std::optional<Standing> standing(uint8_t number) const {
+    const Entry* entry = member.view().find(ids.at(number));
+    return entry ? std::optional(entry->standing) : std::nullopt;
+  }
   bool knows(uint8_t number) const { return member.view().find(ids.at(number)) != nullptr; }
   uint64_t given_up() const { return member.counters().silent_given_up; }
   // Until the graph has been looked at, and what is noted then is due.
@@ -164,6 +172,44 @@ TEST(Silent, NewsThatOneIsLinkedAgainBringsBackTheOthersInTheSameMessage) {
   const uint64_t given_up = lab.given_up();
   lab.run_for(300 * ns_per_s);
   EXPECT_EQ(lab.given_up(), given_up);
+}
+
+// What a node signed just before it died comes by others, and is no answer to the suspicion.
+TEST(Silent, ANewerRecordOfTheDeadIsAccusedAsWell) {
+  Lab lab;
+  lab.lose_session(partner);
+  EXPECT_EQ(lab.standing(partner), Standing::dead);
+  lab.hear(9, graph::News{{lab.facts.record(partner, 2, {self})}, {}});
+  lab.run_for(lab.config.news_interval_ns);
+  EXPECT_EQ(lab.standing(partner), Standing::alive) << "it may be one";
+  lab.run_for(lab.config.detection_ns);
+  EXPECT_EQ(lab.standing(partner), Standing::dead);
+}
+
+TEST(Silent, WhoStatedTheLinkTooLateToBeAccusedOfItIsAccusedThen) {
+  Lab lab;
+  Attach attach;
+  attach.record = lab.facts.record(3, 1, {});
+  lab.hear(3, attach);
+  lab.lose_session(3);
+  EXPECT_EQ(lab.standing(3), Standing::alive);
+  lab.hear(9, graph::News{{lab.facts.record(3, 2, {self})}, {}});
+  lab.run_for(lab.config.detection_ns + lab.config.news_interval_ns);
+  EXPECT_EQ(lab.standing(3), Standing::dead);
+}
+
+TEST(Silent, WhoAnswersIsAccusedOnceAndWhoAnswersOthersAloneTwice) {
+  for (const bool answers_here : {true, false}) {
+    Lab lab;
+    lab.lose_session(partner);
+    for (uint64_t counter = 2; counter < 10; ++counter) {
+      const RecordRef record = lab.facts.record(partner, counter, {self});
+      lab.hear(answers_here ? partner : uint8_t{9}, graph::News{{record}, {}});
+      lab.run_for(lab.config.detection_ns);
+    }
+    EXPECT_EQ(lab.member.counters().accusations, answers_here ? 1u : 2u);
+    EXPECT_EQ(lab.standing(partner), Standing::alive);
+  }
 }
 
 // A partition may last longer than the dead are remembered.
