@@ -32,6 +32,9 @@ class Receiver {
   int run() {
     if (!open_output()) return exit_usage;
     catch_signals();
+    // An older node says nothing of origins.
+    const Status watched = client_.watch_origins();
+    if (!watched && watched.error().code != ErrorCode::unsupported) return report(watched.error());
     const auto subscribed = options_.ring ? client_.subscribe_ring(options_.stream)
                                           : client_.subscribe(options_.stream);
     if (!subscribed) return report(subscribed.error());
@@ -99,6 +102,16 @@ class Receiver {
   }
 
   bool take(const Client::Event& event) {
+    const bool is_lost_origin = event.kind == Client::EventKind::origin_lost;
+    if (is_lost_origin || event.kind == Client::EventKind::origin_back) {
+      fmt::print(stderr, "origin {}: stream {}\n", is_lost_origin ? "lost" : "back",
+                 event.stream.hex());
+      if (options_.json && file_ != stdout) {
+        print(ops::Json{{"event", is_lost_origin ? "origin_lost" : "origin_back"},
+                        {"stream", event.stream.hex()}});
+      }
+      return true;
+    }
     if (event.kind == Client::EventKind::lost) {
       ++losses_;
       fmt::print(stderr, "lost: stream {} frames {}..{}\n", event.stream.hex(), event.first_seq,
@@ -124,11 +137,14 @@ class Receiver {
   }
 
   static void print_json(const char* kind, const Client::Event& event) {
-    const ops::Json document{{"event", kind},
-                             {"stream", event.stream.hex()},
-                             {"first_seq", event.first_seq},
-                             {"last_seq", event.last_seq},
-                             {"bytes", event.object.size()}};
+    print(ops::Json{{"event", kind},
+                    {"stream", event.stream.hex()},
+                    {"first_seq", event.first_seq},
+                    {"last_seq", event.last_seq},
+                    {"bytes", event.object.size()}});
+  }
+
+  static void print(const ops::Json& document) {
     fmt::print("{}\n", document.dump());
     std::fflush(stdout);
   }

@@ -29,7 +29,7 @@ constexpr std::array<Entry, 12> commands = {{
     {"status", "name, version and state of the node"},
     {"publish STREAM FILE", "a file (- is stdin) as objects"},
     {"  --object-bytes N", "of so many bytes"},
-    {"subscribe STREAM", "a line per object"},
+    {"subscribe STREAM", "a line per object; losses and lost origins on standard error"},
     {"  --output FILE", "or their bytes to FILE"},
     {"  --raw", "or to standard output"},
     {"  --ring", "through memory shared with the node"},

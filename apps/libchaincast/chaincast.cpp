@@ -122,6 +122,12 @@ chaincast_event to_event(chaincast_connection& connection, const Client::Event& 
     case Client::EventKind::lost:
       out.kind = CHAINCAST_LOST;
       break;
+    case Client::EventKind::origin_lost:
+      out.kind = CHAINCAST_ORIGIN_LOST;
+      break;
+    case Client::EventKind::origin_back:
+      out.kind = CHAINCAST_ORIGIN_BACK;
+      break;
     case Client::EventKind::closed:
       out.kind = CHAINCAST_CLOSED;
       connection.text = event.reason;
@@ -297,6 +303,13 @@ int chaincast_subscribe_ring(chaincast_connection* connection, const char* strea
     return put_subscription(
         self, self.client.subscribe_ring(stream, bytes > 0 ? bytes : Client::ring_bytes_default),
         subscription);
+  });
+}
+
+int chaincast_watch_origins(chaincast_connection* connection) {
+  return call(connection, [&](chaincast_connection& self) {
+    const auto watched = self.client.watch_origins();
+    return watched ? int{CHAINCAST_OK} : fail(self, watched.error());
   });
 }
 

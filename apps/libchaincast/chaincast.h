@@ -133,10 +133,19 @@ CHAINCAST_API int chaincast_subscribe(chaincast_connection *connection, const ch
 CHAINCAST_API int chaincast_subscribe_ring(chaincast_connection *connection, const char *stream,
                                            size_t ring_bytes, uint32_t *subscription);
 
+/* Subscriptions made on this connection from now on tell as well when the node that a stream comes
+ * from is gone from the network (CHAINCAST_ORIGIN_LOST; at once, where it is gone already), and when
+ * it is back and the stream goes on (CHAINCAST_ORIGIN_BACK). An origin that was started anew makes
+ * another stream, whose objects say so. Nodes without [membership] know of no origin that is gone.
+ * CHAINCAST_ERROR_UNSUPPORTED: the node is too old; subscriptions work without. */
+CHAINCAST_API int chaincast_watch_origins(chaincast_connection *connection);
+
 enum chaincast_event_kind {
   CHAINCAST_OBJECT = 1, /* one whole object, in the stream's order */
   CHAINCAST_LOST = 2,   /* frames first_seq..last_seq of the stream will never come */
-  CHAINCAST_CLOSED = 3  /* the subscription has ended: `reason` */
+  CHAINCAST_CLOSED = 3, /* the subscription has ended: `reason` */
+  CHAINCAST_ORIGIN_LOST = 4, /* see chaincast_watch_origins; no sequence numbers */
+  CHAINCAST_ORIGIN_BACK = 5
 };
 struct chaincast_event {
   uint32_t kind; /* enum chaincast_event_kind; skip others */

@@ -40,6 +40,8 @@ class Event {
   bool is_object() const noexcept { return event_.kind == CHAINCAST_OBJECT; }
   bool is_lost() const noexcept { return event_.kind == CHAINCAST_LOST; }
   bool is_closed() const noexcept { return event_.kind == CHAINCAST_CLOSED; }
+  bool is_origin_lost() const noexcept { return event_.kind == CHAINCAST_ORIGIN_LOST; }
+  bool is_origin_back() const noexcept { return event_.kind == CHAINCAST_ORIGIN_BACK; }
 
   std::uint32_t subscription() const noexcept { return event_.subscription; }
   std::uint64_t stream() const noexcept { return event_.stream; }
@@ -108,6 +110,13 @@ class Connection {
   }
   std::size_t pending() const noexcept { return chaincast_pending(handle()); }
 
+  // Before subscribing. False: the node is too old for it.
+  bool watch_origins() {
+    const int code = chaincast_watch_origins(handle());
+    if (code == CHAINCAST_ERROR_UNSUPPORTED) return false;
+    check(code);
+    return true;
+  }
   std::uint32_t subscribe(const std::string& stream) {
     std::uint32_t subscription = 0;
     check(chaincast_subscribe(handle(), stream.c_str(), &subscription));

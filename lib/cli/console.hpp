@@ -62,6 +62,9 @@ class Subscriber {
   // Frames first..last will never be delivered here, for whatever reason. Never refused; comes
   // before any later object of that stream.
   virtual void on_lost(StreamId stream, Seq first, Seq last) = 0;
+  // The node that a stream comes from is gone from the network, or (`is_lost` false) is back and
+  // the stream goes on. Behind the objects that came before. Never refused.
+  virtual void on_origin([[maybe_unused]] StreamId stream, [[maybe_unused]] bool is_lost) {}
   // No more will come: the stream was removed or the node stops.
   virtual void on_closed(const std::string& reason) = 0;
 };

@@ -28,10 +28,16 @@ std::optional<size_t> request_bytes_max(uint8_t type, size_t object_bytes_max) {
     case Type::subscribe_ring:
       return 4 + 1 + name_bytes_max;
     case Type::status:
+    case Type::watch_origins:
       return 0;
     default:
       return std::nullopt;
   }
+}
+
+bool is_event(Type type) {
+  return type == Type::object || type == Type::lost || type == Type::closed ||
+         type == Type::origin_lost || type == Type::origin_back;
 }
 
 void put_name(ByteWriter& writer, std::string_view name) {

@@ -112,9 +112,7 @@ RingReader::Step RingReader::next(RingRecord& out) {
   const size_t bytes = ring_record_bytes(head.bytes);
   if (bytes > left) return Step::damaged;
   out.type = static_cast<Type>(head.type);
-  if (out.type != Type::object && out.type != Type::lost && out.type != Type::closed) {
-    return Step::damaged;
-  }
+  if (!is_event(out.type)) return Step::damaged;
   out.stream.value = head.stream;
   out.first_seq = head.first_seq;
   out.last_seq = head.last_seq;

@@ -37,7 +37,7 @@ static_assert(offsetof(RingControl, tail) == 64 && offsetof(RingControl, head) =
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 
 struct RingRecord {
-  Type type = Type::object;  // object, lost or closed
+  Type type = Type::object;  // object, lost, closed, origin_lost or origin_back
   StreamId stream;
   Seq first_seq = 0;
   Seq last_seq = 0;

@@ -255,6 +255,7 @@ void Carrier::look_for_origins(TimeNs now_ns) {
     if (carried->is_origin_lost) {
       if (!is_live || !has_moved_since(*carried, carried->origin_lost_ns)) continue;
       carried->is_origin_lost = false;
+      tell_of_origin(*carried);
       log_(fmt::format("stream {} {}: its origin is back", carried->resource, id.hex()));
     } else if (is_live) {
       carried->was_origin_live = true;
@@ -262,10 +263,17 @@ void Carrier::look_for_origins(TimeNs now_ns) {
       carried->is_origin_lost = true;
       carried->was_origin_live = false;
       carried->origin_lost_ns = now_ns;
+      tell_of_origin(*carried);
       log_(fmt::format("stream {} {}: origin lost: node {} is gone from the network",
                        carried->resource, id.hex(), carried->origin_node.hex()));
     }
   }
+}
+
+void Carrier::tell_of_origin(const Carried& carried) {
+  const auto resource = resources_.find(carried.resource);
+  if (resource == resources_.end()) return;
+  resource->second->delivery.origin(carried.stream->id, carried.is_origin_lost);
 }
 
 size_t Carrier::memory_bytes() const {
@@ -392,7 +400,11 @@ Result<cli::SubscriptionId> Carrier::subscribe(std::string_view name, cli::Subsc
   const auto found = resources_.find(name);
   if (found == resources_.end()) return not_configured(name);
   const cli::SubscriptionId id = next_subscription_++;
-  found->second->delivery.add(id, subscriber);
+  std::vector<StreamId> lost;
+  for (const auto& [stream, carried] : carried_) {
+    if (carried->resource == name && carried->is_origin_lost) lost.push_back(stream);
+  }
+  found->second->delivery.add(id, subscriber, lost);
   return id;
 }
 

@@ -156,6 +156,7 @@ class Carrier final : public PeerListener {
   void count_votes(Carried& carried);
   void follow_votes();
   void look_for_origins(TimeNs now_ns);
+  void tell_of_origin(const Carried& carried);
   bool has_moved_since(const Carried& carried, TimeNs since_ns) const;
   void publish_refusals(Carried& carried);
   void send(StreamId stream, repair::RepairOutput& out);

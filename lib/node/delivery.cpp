@@ -5,8 +5,11 @@
 
 namespace chaincast::node {
 
-void Delivery::add(cli::SubscriptionId id, cli::Subscriber* subscriber) {
-  subscriptions_[id].subscriber = subscriber;
+void Delivery::add(cli::SubscriptionId id, cli::Subscriber* subscriber,
+                   const std::vector<StreamId>& lost_origins) {
+  Subscription& added = subscriptions_[id];
+  added.subscriber = subscriber;
+  for (const StreamId& stream : lost_origins) add_origin(added, stream, true);
 }
 
 bool Delivery::remove(cli::SubscriptionId id) {
@@ -48,7 +51,8 @@ bool Delivery::offer(StreamId stream, wire::Keeping keeping, const stream::Objec
       add_notice(subscription, stream, object.first_seq, object.last_seq);
       continue;
     }
-    subscription.waiting.push_back({stream, object.first_seq, object.last_seq, copy, is_kept});
+    subscription.waiting.push_back(
+        {Waiting::Kind::object, stream, object.first_seq, object.last_seq, copy, is_kept});
     subscription.waiting_bytes += copy->size();
   }
   return true;
@@ -59,15 +63,16 @@ void Delivery::make_room(Subscription& subscription, size_t bytes) {
   while (subscription.waiting_bytes + bytes > subscription_queue_bytes_max) {
     const auto oldest = std::find_if(
         subscription.waiting.begin(), subscription.waiting.end(),
-        [](const Waiting& waiting) { return waiting.bytes != nullptr && !waiting.is_kept; });
+        [](const Waiting& one) { return one.kind == Waiting::Kind::object && !one.is_kept; });
     if (oldest == subscription.waiting.end()) return;
     subscription.waiting_bytes -= oldest->bytes->size();
     oldest->bytes = nullptr;
+    oldest->kind = Waiting::Kind::lost;
     ++counters_.dropped_objects;
     // Neighbouring notices of one stream become one, so that notices stay bounded too.
     if (oldest != subscription.waiting.begin()) {
       auto& before = *std::prev(oldest);
-      if (before.bytes == nullptr && before.stream == oldest->stream) {
+      if (before.kind == Waiting::Kind::lost && before.stream == oldest->stream) {
         before.last_seq = oldest->last_seq;
         subscription.waiting.erase(oldest);
       }
@@ -78,10 +83,29 @@ void Delivery::make_room(Subscription& subscription, size_t bytes) {
 // One for neighbouring losses of a stream, so that notices stay bounded.
 void Delivery::add_notice(Subscription& subscription, StreamId stream, Seq first, Seq last) {
   Waiting& newest = subscription.waiting.back();
-  if (newest.bytes == nullptr && newest.stream == stream) {
+  if (newest.kind == Waiting::Kind::lost && newest.stream == stream) {
     newest.last_seq = last;
   } else {
-    subscription.waiting.push_back({stream, first, last, nullptr});
+    subscription.waiting.push_back({Waiting::Kind::lost, stream, first, last, nullptr});
+  }
+}
+
+// At most one of each stream waits: the newest.
+void Delivery::add_origin(Subscription& subscription, StreamId stream, bool is_lost) {
+  std::erase_if(subscription.waiting, [&](const Waiting& waiting) {
+    return waiting.is_of_origin() && waiting.stream == stream;
+  });
+  const auto kind = is_lost ? Waiting::Kind::origin_lost : Waiting::Kind::origin_back;
+  subscription.waiting.push_back({kind, stream, 0, 0, nullptr});
+}
+
+void Delivery::origin(StreamId stream, bool is_lost) {
+  for (auto& [id, subscription] : subscriptions_) {
+    if (subscription.waiting.empty()) {
+      subscription.subscriber->on_origin(stream, is_lost);
+    } else {
+      add_origin(subscription, stream, is_lost);
+    }
   }
 }
 
@@ -98,7 +122,9 @@ void Delivery::lost(StreamId stream, Seq first, Seq last) {
 void Delivery::flush(Subscription& subscription) {
   while (!subscription.waiting.empty()) {
     const Waiting& next = subscription.waiting.front();
-    if (next.bytes == nullptr) {
+    if (next.is_of_origin()) {
+      subscription.subscriber->on_origin(next.stream, next.kind == Waiting::Kind::origin_lost);
+    } else if (next.kind == Waiting::Kind::lost) {
       subscription.subscriber->on_lost(next.stream, next.first_seq, next.last_seq);
     } else {
       if (!subscription.subscriber->on_object(

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/console.hpp"
 #include "stream/receiver.hpp"
@@ -22,7 +23,9 @@ struct DeliveryCounters {
 // Control thread only.
 class Delivery {
  public:
-  void add(cli::SubscriptionId id, cli::Subscriber* subscriber);
+  // `lost_origins`: streams whose origin is lost already; told with the next flush().
+  void add(cli::SubscriptionId id, cli::Subscriber* subscriber,
+           const std::vector<StreamId>& lost_origins = {});
   bool remove(cli::SubscriptionId id);
   void close(const std::string& reason);
 
@@ -30,6 +33,8 @@ class Delivery {
   // streams, and holds kept ones back. False: held back, offer it again.
   bool offer(StreamId stream, wire::Keeping keeping, const stream::Object& object);
   void lost(StreamId stream, Seq first, Seq last);
+  // The stream's origin is gone, or back.
+  void origin(StreamId stream, bool is_lost);
   // Offers what waits to its subscriber again.
   void flush();
 
@@ -39,11 +44,14 @@ class Delivery {
 
  private:
   struct Waiting {
+    enum class Kind : uint8_t { object, lost, origin_lost, origin_back };
+    Kind kind = Kind::object;
     StreamId stream;
     Seq first_seq = 0;
     Seq last_seq = 0;
-    std::shared_ptr<const Bytes> bytes;  // null: a loss notice
+    std::shared_ptr<const Bytes> bytes;  // of an object
     bool is_kept = false;                // never dropped
+    bool is_of_origin() const { return kind == Kind::origin_lost || kind == Kind::origin_back; }
   };
   struct Subscription {
     cli::Subscriber* subscriber = nullptr;
@@ -54,6 +62,7 @@ class Delivery {
   void make_room(Subscription& subscription, size_t bytes);
   // Behind something that waits.
   static void add_notice(Subscription& subscription, StreamId stream, Seq first, Seq last);
+  static void add_origin(Subscription& subscription, StreamId stream, bool is_lost);
   static bool fits(const Subscription& subscription, size_t bytes);
 
   std::map<cli::SubscriptionId, Subscription> subscriptions_;

@@ -28,9 +28,24 @@ class Library(unittest.TestCase):
         header = (HOME / "chaincast.h").read_text()
         return set(re.findall(r"^CHAINCAST_API[^;]*?\b(chaincast_\w+)\(", header, re.MULTILINE))
 
+    @staticmethod
+    def versions():
+        """{symbol version: its functions}, of the symbol list."""
+        text = (HOME / "chaincast.map").read_text()
+        return {version: re.findall(r"(chaincast_\w+);", body)
+                for version, body in re.findall(r"^(CHAINCAST_\S+) \{(.*?)^\}", text,
+                                                re.MULTILINE | re.DOTALL)}
+
     def test_exports_are_the_header(self):
         symbols = re.findall(r" T (\S+)", output("nm", "-D", "--defined-only", str(LIBRARY)))
-        self.assertEqual(set(symbols), {f"{name}@@CHAINCAST_0" for name in self.declared()})
+        self.assertEqual({symbol.split("@@")[0] for symbol in symbols}, self.declared())
+        self.assertEqual(set(symbols), {f"{name}@@{version}"
+                                        for version, names in self.versions().items()
+                                        for name in names})
+
+    def test_what_was_there_first_keeps_its_version(self):
+        self.assertEqual(set(self.versions()), {"CHAINCAST_0", "CHAINCAST_0.2"})
+        self.assertEqual(self.versions()["CHAINCAST_0.2"], ["chaincast_watch_origins"])
 
     def test_the_symbol_list_is_the_header(self):
         listed = re.findall(r"^\s+(chaincast_\w+);", (HOME / "chaincast.map").read_text(),

@@ -21,7 +21,7 @@ TEST(Message, IsTypeLengthAndBody) {
 TEST(Message, OnlyRequestsAreTaken) {
   for (unsigned type = 0; type < 256; ++type) {
     const auto bound = request_bytes_max(static_cast<uint8_t>(type), 1'000);
-    EXPECT_EQ(bound.has_value(), type >= 0x01 && type <= 0x07) << type;
+    EXPECT_EQ(bound.has_value(), type >= 0x01 && type <= 0x08) << type;
     EXPECT_LE(bound.value_or(0), command_bytes_max);
   }
 }

@@ -20,6 +20,9 @@ class Listener final : public cli::Subscriber {
     return true;
   }
   void on_lost(StreamId stream, Seq first, Seq last) override { note(stream, first, "-", last); }
+  void on_origin(StreamId stream, bool is_lost) override {
+    heard.push_back(std::to_string(stream.value) + (is_lost ? ":lost" : ":back"));
+  }
   void on_closed(const std::string& reason) override { heard.push_back(reason); }
 
   size_t room = 0;
@@ -93,6 +96,41 @@ TEST_F(DeliveryTest, NoticesOfDifferentStreamsStayApart) {
   live_.flush();
   EXPECT_EQ(slow_.heard[0], "2:1-1");
   EXPECT_EQ(slow_.heard[1], "1:2-2");
+}
+
+TEST_F(DeliveryTest, AnOriginsLossIsToldBehindTheObjectsThatCameBefore) {
+  EXPECT_TRUE(offer(live_, 1, 10));
+  live_.origin(stream_a, true);
+  EXPECT_TRUE(offer(live_, 2, 10));
+  slow_.room = 10;
+  live_.flush();
+  const Heard all = {"1:1+10", "1:lost", "1:2+10"};
+  EXPECT_EQ(slow_.heard, all);
+  EXPECT_EQ(fast_.heard, all);
+}
+
+TEST_F(DeliveryTest, OfAnOriginOnlyTheNewestWaits) {
+  EXPECT_TRUE(offer(live_, 1, 10));
+  for (unsigned i = 0; i < 1000; ++i) {
+    live_.origin(stream_a, true);
+    live_.origin(stream_b, true);
+    live_.origin(stream_a, false);
+  }
+  live_.lost(stream_a, 2, 2);
+  slow_.room = 10;
+  live_.flush();
+  EXPECT_EQ(slow_.heard, (Heard{"1:1+10", "2:lost", "1:back", "1:2-2"}));
+}
+
+TEST_F(DeliveryTest, WhoComesLateIsToldWhoseOriginIsLostAlready) {
+  Listener late;
+  late.room = 10;
+  live_.add(3, &late, {stream_b});
+  EXPECT_EQ(late.heard, Heard{}) << "never while it subscribes";
+  EXPECT_TRUE(offer(live_, 1, 10));
+  live_.flush();
+  EXPECT_EQ(late.heard, (Heard{"2:lost", "1:1+10"}));
+  EXPECT_EQ(fast_.heard, Heard{"1:1+10"});
 }
 
 TEST_F(DeliveryTest, ASlowSubscriberOfAKeptStreamHoldsItBackForAll) {

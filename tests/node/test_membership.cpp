@@ -193,6 +193,15 @@ TEST(Membership, ASoleOriginThatDiesIsSaidToBeLostAndMembersGoOnWhenItReturns) {
     return line.find("origin lost: node " + origin.hex()) != std::string::npos;
   });
   EXPECT_EQ(said, 3) << "once at each member";
+  const StreamId first = lab.nodes[2]->stream("news")->stream;
+  // Subscribers are told as well; one that comes now, once it is there.
+  inboxes.push_back(&lab.subscribe(2, "news"));
+  const std::vector<std::pair<StreamId, bool>> lost{{first, true}};
+  EXPECT_TRUE(lab.run_until([&] {
+    return std::all_of(inboxes.begin(), inboxes.end(),
+                       [&](const Inbox* inbox) { return inbox->origins == lost; });
+  }));
+  inboxes.pop_back();
   lab.nodes[1] = lab.make(1);
   ASSERT_TRUE(lab.run_until([&] {
     for (unsigned n = 2; n < 5; ++n) {

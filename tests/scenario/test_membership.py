@@ -8,6 +8,7 @@ import net
 from harness import limits, must, needs
 from lab import publish_file
 from network import Network
+from subscriber import Subscriber
 from test_ports import NO_OFFLOADS
 
 STREAM = "news"
@@ -119,10 +120,15 @@ def test_a_killed_host_is_back_with_its_stream(t):
     files = subscribe(t, made.nodes[1:])
     sent = publish(t, made, "before", 5)
     wait_for(t, files, sent)
+    watching = Subscriber(made.nodes[1], STREAM)
     made.nodes[0].kill()
     t.until(lambda: all(states(node) == ["origin lost"] for node in made.nodes[1:]), 30,
             "the members to say that the origin is lost",
             [node.process for node in made.nodes[1:]])
+    stream = made.nodes[1].control("show", "streams")["streams"][0]["id"]
+    for told in (watching, Subscriber(made.nodes[1], STREAM)):  # and one that comes late
+        t.until(lambda: {"event": "origin_lost", "stream": stream} in told.events(), 10,
+                "a subscriber to be told that the origin is lost", [told.process])
     made.wait_for_one_graph()
     made.nodes[0].start()
     made.wait_until_joined()

@@ -21,6 +21,10 @@ bool drain(Connection& connection, unsigned long& left) {
       --left;
     } else if (event->is_lost()) {
       std::cerr << "lost frames " << event->first_seq() << ".." << event->last_seq() << '\n';
+    } else if (event->is_origin_lost()) {
+      std::cerr << "origin lost\n";
+    } else if (event->is_origin_back()) {
+      std::cerr << "origin back\n";
     } else if (event->is_closed()) {
       std::cerr << "closed: " << event->reason() << '\n';
       return true;
@@ -38,6 +42,7 @@ int main(int argc, char** argv) {
   }
   try {
     Connection connection(argv[1]);
+    connection.watch_origins();
     connection.subscribe(argv[2]);
     std::cerr << "subscribed" << std::endl;
     unsigned long left = std::strtoul(argv[3], nullptr, 10);

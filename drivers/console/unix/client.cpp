@@ -31,6 +31,24 @@ Bytes named(std::string_view name) {
   return body.take();
 }
 
+// Nothing for what is no event.
+std::optional<Client::EventKind> kind_of(Type type) {
+  switch (type) {
+    case Type::object:
+      return Client::EventKind::object;
+    case Type::lost:
+      return Client::EventKind::lost;
+    case Type::closed:
+      return Client::EventKind::closed;
+    case Type::origin_lost:
+      return Client::EventKind::origin_lost;
+    case Type::origin_back:
+      return Client::EventKind::origin_back;
+    default:
+      return std::nullopt;
+  }
+}
+
 }  // namespace
 
 struct Client::Ring {
@@ -235,17 +253,30 @@ Result<uint32_t> Client::subscribe(std::string_view stream) {
   return index;
 }
 
-Result<uint32_t> Client::subscribe_ring(std::string_view stream, uint32_t ring_bytes) {
-  // An older node would end the connection over a request that it does not know.
+Status Client::needs_protocol(int protocol, std::string_view lacks) {
   const auto node = status();
   if (!node) return node.error();
-  const auto protocol = node->find("protocol");
-  if (protocol == node->end() || !protocol->is_number() || protocol->get<int>() < 2) {
-    return error(ErrorCode::unsupported,
-                 fmt::format("control socket {}: this node has no rings (protocol 2); subscribe "
-                             "through the socket, or upgrade the node",
-                             channel_.path()));
-  }
+  const auto said = node->find("protocol");
+  if (said != node->end() && said->is_number() && said->get<int>() >= protocol) return {};
+  return error(ErrorCode::unsupported, fmt::format("control socket {}: this node (protocol below "
+                                                   "{}) has no {}",
+                                                   channel_.path(), protocol, lacks));
+}
+
+Status Client::watch_origins() {
+  const Status has_notices = needs_protocol(
+      3, "notices of origins; do without, look at its `show streams`, or upgrade the node");
+  if (!has_notices) return has_notices;
+  const Status sent = request(Type::watch_origins, {});
+  if (!sent) return sent;
+  const auto answer = reply(Type::watch_origins_reply, deadline_after(reply_timeout_ms));
+  return answer ? Status() : Status(answer.error());
+}
+
+Result<uint32_t> Client::subscribe_ring(std::string_view stream, uint32_t ring_bytes) {
+  const Status has_rings =
+      needs_protocol(2, "rings; subscribe through the socket, or upgrade the node");
+  if (!has_rings) return has_rings.error();
   ByteWriter body;
   body.be32(ring_bytes);
   local::put_name(body, stream);
@@ -297,9 +328,8 @@ Result<std::optional<Client::Event>> Client::ring_event() {
     event.first_seq = record.first_seq;
     event.last_seq = record.last_seq;
     event.object = record.bytes;
-    if (record.type == Type::lost) event.kind = EventKind::lost;
-    if (record.type == Type::closed) {
-      event.kind = EventKind::closed;
+    event.kind = kind_of(record.type).value_or(EventKind::object);
+    if (event.kind == EventKind::closed) {
       event.reason = {reinterpret_cast<const char*>(record.bytes.data()), record.bytes.size()};
     }
     return std::optional<Event>(event);
@@ -319,12 +349,12 @@ Result<Client::Event> Client::parse_event(Type type, ByteSpan body) const {
   event.stream.value = reader.be64();
   event.first_seq = reader.be64();
   event.last_seq = reader.be64();
-  event.kind = type == Type::lost ? EventKind::lost : EventKind::object;
-  const bool known = type == Type::lost || type == Type::object;
-  if (!known || !reader.ok()) {
+  const auto kind = kind_of(type);
+  if (!kind || !reader.ok()) {
     return channel_.lost(
         fmt::format("message type {:#04x} is unexpected here", static_cast<unsigned>(type)));
   }
+  event.kind = *kind;
   event.object = reader.bytes(reader.left());
   return event;
 }

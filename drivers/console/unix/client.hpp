@@ -65,7 +65,11 @@ class Client {
   Result<uint32_t> subscribe_ring(std::string_view stream,
                                   uint32_t ring_bytes = ring_bytes_default);
 
-  enum class EventKind : uint8_t { object, lost, closed };
+  // Subscriptions that are made from now on tell when the node that a stream comes from is gone
+  // from the network, and when the stream goes on. `unsupported` by older nodes.
+  Status watch_origins();
+
+  enum class EventKind : uint8_t { object, lost, closed, origin_lost, origin_back };
   struct Event {
     EventKind kind = EventKind::object;
     uint32_t subscription = 0;
@@ -101,6 +105,9 @@ class Client {
   Status send(local::Type type, ByteSpan head, ByteSpan tail, TimeNs deadline_ns,
               bool more = false);
   Status request(local::Type type, ByteSpan body);
+  // `unsupported` where the node is older than that; it would end the connection over a request
+  // that it does not know. `lacks`: what it has not, and what to do without.
+  Status needs_protocol(int protocol, std::string_view lacks);
   // Waits for that reply; what comes before it is kept. Valid until the next call.
   Result<ByteSpan> reply(local::Type type, TimeNs deadline_ns);
   // The next message that is not the late reply to a request whose time was over.

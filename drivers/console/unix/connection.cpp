@@ -203,6 +203,10 @@ Connection::Step Connection::handle(Type type, ByteReader body) {
   if (type == Type::subscribe_ring) on_subscribe_ring(body);
   if (type == Type::stream) on_stream(body);
   if (type == Type::complete) on_complete(body);
+  if (type == Type::watch_origins) {
+    watches_origins_ = true;
+    send(Type::watch_origins_reply, {});
+  }
   if (type == Type::status) {
     ops::Json status = service_.status();
     status["protocol"] = protocol_version;
@@ -293,7 +297,7 @@ std::string Connection::subscribe(const std::string& name, std::unique_ptr<Subsc
     return fmt::format("subscribe {}: {} subscriptions already on this connection; open another",
                        name, subscriptions_max);
   }
-  auto subscription = std::make_unique<Subscription>(std::move(way), counters_);
+  auto subscription = std::make_unique<Subscription>(std::move(way), watches_origins_, counters_);
   const auto subscribed = service_.subscribe(name, subscription.get());
   if (!subscribed) return subscribed.error().message;
   subscription->id = *subscribed;

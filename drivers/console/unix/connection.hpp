@@ -88,7 +88,8 @@ class Connection {
   bool held_ = false;   // the first request waits for the node
   bool more_ = false;   // a whole request is left from this turn
   bool input_ended_ = false;
-  bool failed_ = false;  // only output is left to send
+  bool watches_origins_ = false;  // subscriptions that it makes
+  bool failed_ = false;           // only output is left to send
   bool finished_ = false;
   std::vector<std::unique_ptr<Subscription>> subscriptions_;
   std::vector<RingWay*> rings_;  // of subscriptions_

@@ -149,6 +149,7 @@ ops::Json to_json(const ServerCounters& counters) {
                    {"delivered_objects", counters.delivered_objects},
                    {"output_full", counters.output_full},
                    {"loss_notices", counters.loss_notices},
+                   {"origin_notices", counters.origin_notices},
                    {"too_long", counters.too_long},
                    {"rings", counters.rings},
                    {"ring_bytes", counters.ring_bytes}};

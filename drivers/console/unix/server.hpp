@@ -35,11 +35,12 @@ struct ServerCounters {
   uint64_t published_objects = 0;
   uint64_t withheld = 0;  // publish requests the node had no room for at first
   uint64_t delivered_objects = 0;
-  uint64_t output_full = 0;   // objects a subscriber had no room for
-  uint64_t loss_notices = 0;  // lost ranges reported to subscribers
-  uint64_t too_long = 0;      // objects that no ring of that size can hold, told as lost
-  uint64_t rings = 0;         // now
-  uint64_t ring_bytes = 0;    // now
+  uint64_t output_full = 0;     // objects a subscriber had no room for
+  uint64_t loss_notices = 0;    // lost ranges reported to subscribers
+  uint64_t origin_notices = 0;  // origins lost and back, to who watches them
+  uint64_t too_long = 0;        // objects that no ring of that size can hold, told as lost
+  uint64_t rings = 0;           // now
+  uint64_t ring_bytes = 0;      // now
 };
 
 // Owner: the node; control thread only; no thread of its own. Memory per client is bounded by

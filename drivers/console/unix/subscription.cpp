@@ -10,7 +10,7 @@ namespace chaincast::console {
 
 namespace {
 
-constexpr size_t lost_streams_max = 64;
+constexpr size_t noted_streams_max = 64;  // of either kind
 // Of a ring: shown to a client that is awake before the node's turn is over.
 constexpr size_t commit_bytes = 32 * 1024;
 
@@ -26,11 +26,11 @@ bool Subscription::on_object(const cli::Delivered& delivered) {
     on_lost(delivered.stream, delivered.first_seq, delivered.last_seq);
     return true;
   }
-  if (!way_->has_room(losses_.size(), delivered.object.size())) {
+  if (!way_->has_room(notices(), delivered.object.size())) {
     ++counters_.output_full;
     return false;
   }
-  put_losses();
+  put_notices();
   way_->put({local::Type::object, delivered.stream, delivered.first_seq, delivered.last_seq,
              delivered.object});
   ++counters_.delivered_objects;
@@ -43,8 +43,22 @@ void Subscription::on_lost(StreamId stream, Seq first, Seq last) {
   if (known != losses_.end()) {
     known->first = std::min(known->first, first);
     known->last = std::max(known->last, last);
-  } else if (losses_.size() < lost_streams_max) {
+  } else if (losses_.size() < noted_streams_max) {
     losses_.push_back({stream, first, last});
+  } else {
+    is_overrun_ = true;
+  }
+  tell();
+}
+
+void Subscription::on_origin(StreamId stream, bool is_lost) {
+  if (!watches_origins_) return;
+  const auto known = std::find_if(origins_.begin(), origins_.end(),
+                                  [&](const Origin& origin) { return origin.stream == stream; });
+  if (known != origins_.end()) {
+    known->is_lost = is_lost;
+  } else if (origins_.size() < noted_streams_max) {
+    origins_.push_back({stream, is_lost});
   } else {
     is_overrun_ = true;
   }
@@ -58,23 +72,32 @@ void Subscription::on_closed(const std::string& reason) {
 }
 
 void Subscription::tell() {
-  // At once where nothing else waits; otherwise losses wait for the next object and merge.
+  // At once where nothing else waits; otherwise they wait for the next object and merge.
   if (closing_) {
-    if (!way_->has_room(losses_.size(), closing_->size())) return;
-    put_losses();
+    if (!way_->has_room(notices(), closing_->size())) return;
+    put_notices();
     way_->put({local::Type::closed, {}, 0, 0, bytes_of(*closing_)});
     closing_.reset();
-  } else if (!losses_.empty() && way_->is_idle() && way_->has_room(losses_.size(), 0)) {
-    put_losses();
+  } else if (notices() > 0 && way_->is_idle() && way_->has_room(notices(), 0)) {
+    put_notices();
   }
 }
 
-void Subscription::put_losses() {
+void Subscription::put_notices() {
   for (const Loss& loss : losses_) {
     way_->put({local::Type::lost, loss.stream, loss.first, loss.last, {}});
     ++counters_.loss_notices;
   }
   losses_.clear();
+  for (const Origin& origin : origins_) {
+    way_->put({origin.is_lost ? local::Type::origin_lost : local::Type::origin_back,
+               origin.stream,
+               0,
+               0,
+               {}});
+    ++counters_.origin_notices;
+  }
+  origins_.clear();
 }
 
 RingWay::RingWay(SharedRing memory)
@@ -98,9 +121,9 @@ bool RingWay::commit() {
   return std::exchange(wakes_, false);
 }
 
-// With room for the losses that may have to be told before it.
+// With room for the notices that may have to be told before it.
 bool RingWay::can_hold(size_t bytes) const {
-  return local::ring_record_bytes(bytes) + lost_streams_max * local::ring_record_bytes(0) <=
+  return local::ring_record_bytes(bytes) + 2 * noted_streams_max * local::ring_record_bytes(0) <=
          writer_.data_bytes();
 }
 

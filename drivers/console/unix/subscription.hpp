@@ -14,8 +14,9 @@
 namespace chaincast::console {
 
 // What one client has subscribed to: objects, losses and the end go to a `Way`, which is its socket
-// or its ring. A loss is told before any later object, and consecutive losses are told as one, so
-// that what waits stays bounded however slow the client is. Control thread.
+// or its ring. A loss is told before any later object, and consecutive losses are told as one; of a
+// stream's origin only the newest is told. So what waits stays bounded however slow the client is.
+// Control thread.
 class Subscription final : public cli::Subscriber {
  public:
   // How events reach the client.
@@ -32,17 +33,18 @@ class Subscription final : public cli::Subscriber {
     virtual bool is_idle() = 0;
   };
   // `counters` outlives it.
-  Subscription(std::unique_ptr<Way> way, ServerCounters& counters)
-      : way_(std::move(way)), counters_(counters) {}
+  Subscription(std::unique_ptr<Way> way, bool watches_origins, ServerCounters& counters)
+      : way_(std::move(way)), watches_origins_(watches_origins), counters_(counters) {}
 
   bool on_object(const cli::Delivered& delivered) override;
   void on_lost(StreamId stream, Seq first, Seq last) override;
+  void on_origin(StreamId stream, bool is_lost) override;
   void on_closed(const std::string& reason) override;
 
-  // Losses and the end, as far as there is room.
+  // Losses, what is known of origins, and the end, as far as there is room.
   void tell();
-  bool is_waiting() const { return !losses_.empty() || closing_.has_value(); }
-  // Losses on more streams than can be remembered: the client has to go.
+  bool is_waiting() const { return notices() > 0 || closing_.has_value(); }
+  // Notices of more streams than can be remembered: the client has to go.
   bool is_overrun() const { return is_overrun_; }
 
   std::optional<cli::SubscriptionId> id;  // none once closed by the node
@@ -53,11 +55,18 @@ class Subscription final : public cli::Subscriber {
     Seq first;
     Seq last;
   };
-  void put_losses();
+  struct Origin {
+    StreamId stream;
+    bool is_lost;
+  };
+  size_t notices() const { return losses_.size() + origins_.size(); }
+  void put_notices();
 
   const std::unique_ptr<Way> way_;
+  const bool watches_origins_;
   ServerCounters& counters_;
   std::vector<Loss> losses_;
+  std::vector<Origin> origins_;  // of each stream the newest
   std::optional<std::string> closing_;
   bool is_overrun_ = false;
 };

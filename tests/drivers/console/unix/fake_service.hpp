@@ -98,6 +98,9 @@ class FakeService final : public cli::Service {
       }
     }
   }
+  void tell_of_origin(bool is_lost) {
+    for (auto& [id, queue] : queues_) queue.subscriber->on_origin(StreamId{7}, is_lost);
+  }
   void close_all() {
     for (auto& [id, queue] : queues_) queue.subscriber->on_closed("removed");
     queues_.clear();

@@ -206,6 +206,58 @@ TEST_F(LibraryTest, EventsAreObjectsLossesAndTheEnd) {
   EXPECT_THAT(error(), HasSubstr("has the node stopped?"));
 }
 
+// Through the socket and a ring alike, to those alone who asked before they subscribed.
+TEST_F(LibraryTest, OriginsAreToldToWhoWatchesThem) {
+  start();
+  open();
+  uint32_t deaf = 99, socket = 99, ring = 99;
+  ASSERT_EQ(chaincast_subscribe(connection_, "feed", &deaf), CHAINCAST_OK) << error();
+  ASSERT_EQ(chaincast_watch_origins(connection_), CHAINCAST_OK) << error();
+  ASSERT_EQ(chaincast_subscribe(connection_, "feed", &socket), CHAINCAST_OK) << error();
+  ASSERT_EQ(chaincast_subscribe_ring(connection_, "feed", 0, &ring), CHAINCAST_OK) << error();
+  loop_->call([&] {
+    service_.deliver({1});
+    service_.tell_of_origin(true);
+  });
+  loop_->call([&] { service_.tell_of_origin(false); });
+  loop_->call([&] { service_.close_all(); });
+  std::map<uint32_t, std::vector<uint32_t>> kinds;
+  chaincast_event event{};
+  for (size_t ended = 0; ended < 3;) {
+    ASSERT_EQ(chaincast_next(connection_, &event, patient_ms), CHAINCAST_OK) << error();
+    kinds[event.subscription].push_back(event.kind);
+    ended += event.kind == CHAINCAST_CLOSED ? 1u : 0u;
+    EXPECT_EQ(event.stream, event.kind == CHAINCAST_CLOSED ? 0u : 7u);
+  }
+  // What a client has not read when it changes is told as it is then.
+  const std::vector<uint32_t> both{CHAINCAST_OBJECT, CHAINCAST_ORIGIN_LOST, CHAINCAST_ORIGIN_BACK,
+                                   CHAINCAST_CLOSED};
+  const std::vector<uint32_t> newest{CHAINCAST_OBJECT, CHAINCAST_ORIGIN_BACK, CHAINCAST_CLOSED};
+  EXPECT_THAT(kinds[socket], testing::AnyOf(both, newest));
+  EXPECT_THAT(kinds[ring], testing::AnyOf(both, newest));
+  EXPECT_EQ(kinds[deaf], (std::vector<uint32_t>{CHAINCAST_OBJECT, CHAINCAST_CLOSED}));
+}
+
+TEST_F(LibraryTest, ALostOriginIsToldWithNothingElseOnItsWay) {
+  start();
+  Connection connection(options_.path);
+  ASSERT_TRUE(connection.watch_origins());
+  const auto socket = connection.subscribe("feed");
+  connection.subscribe_ring("feed");
+  for (const bool is_lost : {true, false, true}) {
+    loop_->call([&] { service_.tell_of_origin(is_lost); });
+    unsigned of_socket = 0;
+    for (unsigned i = 0; i < 2; ++i) {
+      const auto event = connection.next(Milliseconds(patient_ms));
+      ASSERT_TRUE(event);
+      EXPECT_EQ(event->is_origin_lost(), is_lost);
+      EXPECT_EQ(event->is_origin_back(), !is_lost);
+      of_socket += event->subscription() == socket ? 1u : 0u;
+    }
+    EXPECT_EQ(of_socket, 1u);
+  }
+}
+
 // A reply that was given up comes late, and must not be taken for the next one.
 TEST_F(LibraryTest, ALateReplyIsNotMistakenForAnother) {
   start();
