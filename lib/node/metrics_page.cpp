@@ -216,6 +216,41 @@ constexpr std::array stream_metrics = {
     gauge("queued_bytes", "stream_queued_bytes", "Waiting in the origin's queue", "bytes"),
 };
 
+// ---- membership -----------------------------------------------------------------------------
+
+constexpr std::array nat_metrics = {
+    gauge("behind_nat", "behind_nat", "1 on a node that says it is behind a NAT"),
+    state("mapping", "dependent", "nat_mapping_dependent",
+          "1 while its NAT maps it anew for each destination"),
+    gauge("relays", "nat_relay", "1 on a node that serves those behind NATs"),
+    counter("questions_sent", "nat_questions_sent", "Probes sent to relays"),
+    counter("answers_taken", "nat_answers", "Answers of relays taken"),
+    counter("answers_refused", "nat_answers_refused", "Answers to no question of this node"),
+    gauge("carried_sessions", "nat_carried_sessions", "Sessions that another node carries"),
+    counter("messages_refused", "nat_messages_refused", "Messages about NATs refused"),
+    counter("messages_not_sent", "nat_messages_not_sent", "Messages about NATs not sent"),
+    counter("dials_held_back", "nat_dials_held_back", "Carried sessions asked for too soon again"),
+    gauge("pairs", "nat_pairs", "Pairs that datagrams are forwarded between"),
+    counter("pairs_opened", "nat_pairs_opened", "Pairs made"),
+    counter("pairs_ended", "nat_pairs_ended", "Pairs that ended"),
+    counter("pairs_refused", "nat_pairs_refused", "Pairs beyond a bound, or of strangers"),
+    counter("datagrams_forwarded", "nat_forwarded_datagrams", "Datagrams forwarded"),
+    counter("bytes_forwarded", "nat_forwarded_bytes", "Bytes of these", "bytes"),
+    counter("datagrams_unproven", "nat_unproven_datagrams", "Datagrams of unproven addresses"),
+    counter("datagrams_over_rate", "nat_over_rate_datagrams", "Datagrams beyond a pair's rate"),
+    counter("datagrams_not_sent", "nat_unsent_datagrams", "Datagrams the socket did not take"),
+    counter("questions_answered", "nat_questions_answered", "Probes answered"),
+    counter("questions_refused", "nat_questions_refused", "Probes that were none, or of strangers"),
+    gauge("channels", "nat_channels", "Sessions carried for others"),
+    counter("channels_opened", "nat_channels_opened", "Sessions for others begun"),
+    counter("channels_ended", "nat_channels_ended", "Sessions for others that ended"),
+    counter("channels_refused", "nat_channels_refused", "Sessions for others refused"),
+    counter("channels_over_window", "nat_channels_over_window", "Ended for sending too much"),
+    counter("channel_messages_unknown", "nat_channel_messages_unknown",
+            "Messages of sessions that are not there"),
+    counter("channel_bytes", "nat_channel_bytes", "Bytes carried for others", "bytes"),
+};
+
 // ---- sight ----------------------------------------------------------------------------------
 
 constexpr std::array capture_metrics = {
@@ -255,6 +290,7 @@ constexpr std::array tables = {
     Table{"show peer drops all", "drops", peer_drop_labels, peer_drop_metrics},
     Table{"show links", "", {}, link_metrics},
     Table{"show streams", "streams", stream_labels, stream_metrics},
+    Table{"show nat", "", {}, nat_metrics},
     Table{"show capture", "", {}, capture_metrics},
     Table{"show latency buckets", "", {}, latency_state},
     Table{"show latency buckets", "stages", stage_labels, stage_metrics, "measuring", "bounds_ns"},

@@ -449,8 +449,6 @@ DEFECTS = [
            NODE, "DeliveryTest.WhoComesLateIsToldWhoseOriginIsLostAlready"),
     Defect("lib/node/delivery.cpp", "return waiting.is_of_origin() && waiting.stream == stream;",
            "return false;", NODE, "DeliveryTest.OfAnOriginOnlyTheNewestWaits"),
-    Defect("drivers/console/unix/subscription.cpp", "if (!watches_origins_) return;", ";",
-           "tests/test_drivers_console_unix", "LibraryTest.OriginsAreToldToWhoWatchesThem"),
     Defect("lib/graph/links.cpp", "if (a.is_repeated || !states", "if (!states",
            GRAPH, "Silent.WhoAnswersIsAccusedOnceAndWhoAnswersOthersAloneTwice"),
     Defect("lib/graph/links.cpp", "if (!entry || !entry->is_live) return repeat_ns <= now_ns;",

@@ -38,6 +38,32 @@ def scrape(address, path="/metrics"):
         return reply.headers["Content-Type"], reply.read().decode()
 
 
+def families_of(address):
+    kind, text = scrape(address)
+    assert kind == CONTENT_TYPE, kind
+    return openmetrics.parse(text)
+
+
+# Key of `show nat` of each metric that is not called chaincast_nat_KEY.
+NAT_KEYS = {"behind_nat": "behind_nat", "nat_mapping_dependent": "mapping", "nat_relay": "relays",
+            "nat_answers": "answers_taken", "nat_forwarded_datagrams": "datagrams_forwarded",
+            "nat_forwarded_bytes": "bytes_forwarded",
+            "nat_unproven_datagrams": "datagrams_unproven",
+            "nat_over_rate_datagrams": "datagrams_over_rate",
+            "nat_unsent_datagrams": "datagrams_not_sent"}
+
+
+def nat_samples(families):
+    """{key of `show nat`: value}, of all metrics of that command."""
+    found = {}
+    for family, content in families.items():
+        name = family.removeprefix("chaincast_")
+        if name != "behind_nat" and not name.startswith("nat_"):
+            continue
+        found[NAT_KEYS.get(name, name.removeprefix("nat_"))], = content.samples.values()
+    return found
+
+
 class Measured:
     """Two nodes, the first with metrics; one stream from it to the other."""
 
@@ -55,9 +81,7 @@ class Measured:
         publish_file(self.node, "news", content(t, "news", 100_000))
 
     def families(self):
-        kind, text = scrape(self.address)
-        assert kind == CONTENT_TYPE, kind
-        return openmetrics.parse(text)
+        return families_of(self.address)
 
 
 def expanded(shown):

@@ -5,14 +5,16 @@ against the replies, errors, the token, objects, and what keeps strangers out.""
 import http.client
 import json
 import os
+import sys
 import urllib.parse
 
 import jsonschema
 
-from harness import PROGRAMS, limits, must, needs, output_of
-from lab import Lab
+from harness import PROGRAMS, ROOT, limits, must, needs, output_of
+from lab import Lab, free_port_block
+from network import Network
 from subscriber import Subscriber
-from test_metrics import free_tcp_port
+from test_metrics import families_of, free_tcp_port, nat_samples
 
 JSON = "application/json"
 # What changes from one moment to the next is left out of comparisons.
@@ -176,3 +178,58 @@ def test_an_open_address_without_a_token_is_refused(t):
     code, _, err = output_of([PROGRAMS["chaincast"], "--check-config", "--config",
                               node.config_path])
     assert code == 1 and "0.0.0.0:8080" in err and "token" in err, err
+
+
+PYTHON = """
+import json, sys
+from chaincast import Client
+with Client(sys.argv[1]) as client:
+    print(json.dumps([client.run("show nat"), client.run("show graph"), client.run("show peers")]))
+"""
+
+
+@needs("programs")
+@limits(seconds=150)
+def test_who_is_behind_a_nat_and_who_relays_is_seen(t):
+    """On loopback, without a NAT: host and member say that they are behind one. By REST, by the
+    Python client and on the page of metrics it is what the control socket says."""
+    relay_pairs = 2
+    made = Network(t, 1, ["news"])
+    relay = f"127.0.0.1:{free_port_block(2 + relay_pairs)}"
+    rest = {node: f"127.0.0.1:{free_tcp_port()}" for node in made.all}
+    metrics = {node: f"127.0.0.1:{free_tcp_port()}" for node in made.all}
+    for node in made.all:
+        more = ({"relay": relay, "relay_pairs": relay_pairs} if node is made.supernode
+                else {"behind_nat": True})
+        node.configure({**node.tables, "membership": {**node.tables["membership"], **more},
+                        "rest": {"address": rest[node]}, "metrics": {"address": metrics[node]}})
+    made.start()
+    made.wait_until_joined(60)
+    made.wait_for_one_graph()
+    t.until(lambda: all(node.control("show", "nat")["seen"] for node in made.nodes), 30,
+            "the relay to have told what it sees")
+    behind = {node.control("show", "membership")["node"] for node in made.nodes}
+    for node in made.all:
+        nat, graph, peers = json.loads(must([
+            "env", f"PYTHONPATH={ROOT / 'apps' / 'python'}", sys.executable, "-B", "-c", PYTHON,
+            rest[node]]))
+        is_relay = node is made.supernode
+        assert (nat["relays"], nat["behind_nat"]) == (is_relay, not is_relay), nat
+        assert {row["node"] for row in graph["nodes"] if row["behind_nat"]} == behind, graph
+        assert len(graph["nodes"]) == 3, graph
+        shown = node.control("show", "peers")["peers"]
+        assert [row["path"] for row in peers["peers"]] == [row["path"] for row in shown], peers
+        assert is_relay or shown[0]["path"] in ("direct", "punched"), shown
+        steady = ("behind_nat", "mapping", "seen", "relays")
+        asked = Client(rest[node]).get("/v1/show/nat")
+        assert {key: asked[key] for key in steady} == {key: nat[key] for key in steady}, asked
+        before = node.control("show", "nat")
+        samples = nat_samples(families_of(metrics[node]))
+        after = node.control("show", "nat")
+        numbers = {key for key, value in before.items() if isinstance(value, (bool, int))}
+        assert set(samples) == numbers | {"mapping"}, set(samples) ^ numbers
+        for key in numbers:
+            assert before[key] <= samples[key] <= after[key], (key, before, samples, after)
+        assert samples["mapping"] == (before["mapping"] == "dependent"), samples
+        counted = "questions_answered" if is_relay else "answers_taken"
+        assert samples[counted] > 0, samples
