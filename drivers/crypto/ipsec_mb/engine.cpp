@@ -12,6 +12,7 @@
 #include "base/assert.hpp"
 #include "crypto/cpu.hpp"
 #include "crypto/frame_rules.hpp"
+#include "crypto/gmac_lanes.hpp"
 #include "crypto/ipsec_mb/hasher.hpp"
 
 namespace chaincast::crypto::ipsec_mb {
@@ -39,17 +40,20 @@ struct MbKey final : SuiteKey {
   ~MbKey() override {
     explicit_bzero(&mac, sizeof mac);
     explicit_bzero(&cipher, sizeof cipher);
+    lanes.wipe();
   }
   alignas(64) gcm_key_data mac{};
   alignas(64) gcm_key_data cipher{};
+  GmacKey lanes;  // empty where the processor has none
 };
 
 class MbEngine final : public FrameEngine {
  public:
-  MbEngine(Manager best, Manager pairs, Sha256 sha256)
+  MbEngine(Manager best, Manager pairs, Sha256 sha256, bool own_lanes)
       : best_(std::move(best)),
         pairs_(std::move(pairs)),
-        hasher_(best_.get(), pairs_.get(), sha256) {
+        hasher_(best_.get(), pairs_.get(), sha256, own_lanes),
+        has_own_lanes_(own_lanes && has_gmac_lanes()) {
     hasher_.measure_crossover();
   }
 
@@ -63,6 +67,7 @@ class MbEngine final : public FrameEngine {
     key->epoch = epoch;
     key->can_open = is_confidential(suite) && kenc != nullptr;
     IMB_AES256_GCM_PRE(best_.get(), kmac.data(), &key->mac);
+    if (has_gmac_lanes()) key->lanes = GmacKey::expand(kmac);
     if (key->can_open) IMB_AES256_GCM_PRE(best_.get(), kenc->data(), &key->cipher);
     return std::unique_ptr<SuiteKey>(std::move(key));
   }
@@ -118,18 +123,59 @@ class MbEngine final : public FrameEngine {
       if (is_strict(suite) || (job.want_digest && has_digest(suite))) hashed[hashed_count++] = &job;
     }
     hasher_.hash({hashed.data(), hashed_count});
+    if (has_own_lanes_) {
+      check_by_lanes(jobs);
+    } else {
+      check_one_by_one(jobs, hashed_count == 0);
+    }
+  }
+
+  static void compare(FrameJob& job, const Tag& tag) noexcept {
+    job.ok = tags_equal(tag.data(), job.frame + wire::frame_offset_tag);
+    if (!has_digest(job.key->suite)) job.digest = digest_of_tag(tag);
+  }
+
+  void check_one_by_one(std::span<FrameJob> jobs, bool is_first_touch) noexcept {
     for (size_t i = 0; i < jobs.size(); ++i) {
       FrameJob& job = jobs[i];
-      if (const size_t next = i + prefetch_ahead(job); hashed_count == 0 && next < jobs.size()) {
+      if (const size_t next = i + prefetch_ahead(job); is_first_touch && next < jobs.size()) {
         prefetch(jobs[next]);
       }
       if (!job.ok) continue;
-      const MbKey& key = static_cast<const MbKey&>(*job.key);
       Tag tag;
-      make_tag(key, job.frame, job.frame_bytes, job.digest, tag);
-      job.ok = tags_equal(tag.data(), job.frame + wire::frame_offset_tag);
-      if (!has_digest(key.suite)) job.digest = digest_of_tag(tag);
+      make_tag(static_cast<const MbKey&>(*job.key), job.frame, job.frame_bytes, job.digest, tag);
+      compare(job, tag);
     }
+  }
+
+  // Runs of frames that have their key in common.
+  void check_by_lanes(std::span<FrameJob> jobs) noexcept {
+    std::array<FrameJob*, chunk_max> run;
+    size_t count = 0;
+    for (FrameJob& job : jobs) {
+      if (!job.ok) continue;
+      if (!is_strict(job.key->suite) && job.frame_bytes > gmac_frame_bytes_max) {
+        check_one_by_one({&job, 1}, false);
+        continue;
+      }
+      if (count > 0 && run[0]->key != job.key) {
+        check_run({run.data(), count});
+        count = 0;
+      }
+      run[count++] = &job;
+    }
+    if (count > 0) check_run({run.data(), count});
+  }
+
+  void check_run(std::span<FrameJob* const> run) noexcept {
+    const MbKey& key = static_cast<const MbKey&>(*run[0]->key);
+    std::array<Tag, chunk_max> tags;
+    if (is_strict(key.suite)) {
+      gmac_lanes_digests(key.lanes, run, tags.data());
+    } else {
+      gmac_lanes_frames(key.lanes, run, tags.data());
+    }
+    for (size_t i = 0; i < run.size(); ++i) compare(*run[i], tags[i]);
   }
 
   void make_tag(const MbKey& key, const uint8_t* frame, uint16_t frame_bytes, const Digest& digest,
@@ -172,6 +218,7 @@ class MbEngine final : public FrameEngine {
   Manager best_;
   Manager pairs_;
   Hasher hasher_;
+  const bool has_own_lanes_;
   gcm_context_data context_{};
   std::array<uint8_t, 16> nothing_{};
   // Header and payload meet at a cache line's start.
@@ -195,14 +242,14 @@ Result<Manager> make_manager(void (*init)(IMB_MGR*)) {
 
 }  // namespace
 
-Result<std::unique_ptr<FrameEngine>> make_engine(Sha256 sha256) {
+Result<std::unique_ptr<FrameEngine>> make_engine(Sha256 sha256, Lanes lanes) {
   if (Status cpu = require_cpu(); !cpu.ok()) return cpu.error();
   auto best = make_manager([](IMB_MGR* manager) { init_mb_mgr_auto(manager, nullptr); });
   if (!best.ok()) return best.error();
   auto pairs = make_manager(init_mb_mgr_sse);
   if (!pairs.ok()) return pairs.error();
-  return std::unique_ptr<FrameEngine>(
-      std::make_unique<MbEngine>(std::move(best).value(), std::move(pairs).value(), sha256));
+  return std::unique_ptr<FrameEngine>(std::make_unique<MbEngine>(
+      std::move(best).value(), std::move(pairs).value(), sha256, lanes == Lanes::own));
 }
 
 }  // namespace chaincast::crypto::ipsec_mb

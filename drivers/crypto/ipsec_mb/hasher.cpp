@@ -8,6 +8,7 @@
 #include "base/assert.hpp"
 #include "base/clock.hpp"
 #include "crypto/frame_rules.hpp"
+#include "crypto/sha256_lanes.hpp"
 
 namespace chaincast::crypto::ipsec_mb {
 namespace {
@@ -24,10 +25,11 @@ static_assert(wire::payload_bytes_limit + 64 <= 65'728);
 
 }  // namespace
 
-Hasher::Hasher(IMB_MGR* lanes, IMB_MGR* pairs, Sha256 sha256)
+Hasher::Hasher(IMB_MGR* lanes, IMB_MGR* pairs, Sha256 sha256, bool own_lanes)
     : lanes_(lanes),
       pairs_(pairs),
       sha256_(sha256),
+      has_own_lanes_(own_lanes && has_sha256_lanes()),
       staging_(static_cast<uint8_t*>(std::aligned_alloc(64, staging_count * staging_bytes))) {
   static_assert(staging_bytes % 128 == 64);
   CC_ASSERT(staging_ != nullptr);
@@ -44,7 +46,7 @@ void Hasher::hash(std::span<FrameJob* const> jobs) noexcept {
       bytes <= short_frame_bytes * jobs.size() ? crossover_.short_frames : crossover_.long_frames;
   size_t wide = limit >= lane_group ? 0 : jobs.size() / lane_group * lane_group;
   if (limit < lane_group && jobs.size() - wide > limit) wide = jobs.size();
-  hash_on(lanes_, jobs.first(wide));
+  hash_wide(jobs.first(wide));
   hash_small(jobs.subspan(wide));
   CC_ASSERT(free_count_ == staging_count);
 }
@@ -58,6 +60,14 @@ void Hasher::hash_small(std::span<FrameJob* const> jobs) noexcept {
   const size_t even = jobs.size() / 2 * 2;
   hash_on(pairs_, jobs.first(even));
   for (FrameJob* job : jobs.subspan(even)) hash_one(job->frame, job->frame_bytes, job->digest);
+}
+
+void Hasher::hash_wide(std::span<FrameJob* const> jobs) noexcept {
+  if (has_own_lanes_) {
+    sha256_lanes(jobs);
+  } else {
+    hash_on(lanes_, jobs);
+  }
 }
 
 void Hasher::hash_on(IMB_MGR* manager, std::span<FrameJob* const> jobs) noexcept {
@@ -129,7 +139,7 @@ unsigned Hasher::measure_for(uint16_t payload_bytes) {
   };
   const std::span<FrameJob* const> all(pointers);
   for (unsigned count = 1; count <= lane_group; ++count) {
-    const TimeNs wide = best_ns([&] { hash_on(lanes_, all.first(count)); });
+    const TimeNs wide = best_ns([&] { hash_wide(all.first(count)); });
     const TimeNs small = best_ns([&] { hash_small(all.first(count)); });
     if (wide < small) return count - 1;
   }

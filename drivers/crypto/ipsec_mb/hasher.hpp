@@ -45,7 +45,8 @@ inline size_t prefetch_ahead(const FrameJob& job) noexcept {
 class Hasher {
  public:
   // Both managers outlive the hasher. `lanes`: the best one; `pairs`: the SHA-NI one.
-  Hasher(IMB_MGR* lanes, IMB_MGR* pairs, Sha256 sha256);
+  // `own_lanes`: crypto::sha256_lanes() instead of the former, where the processor can.
+  Hasher(IMB_MGR* lanes, IMB_MGR* pairs, Sha256 sha256, bool own_lanes);
 
   // Times both paths on this machine.
   void measure_crossover();
@@ -60,12 +61,14 @@ class Hasher {
   struct FreeStaging {
     void operator()(uint8_t* p) const { std::free(p); }
   };
-  // ipsec-mb hashes contiguous messages and the tag stands between header and payload, so each
-  // message is staged. Last used, first reused: a burst stays within a few buffers, in cache.
+  // ipsec-mb, where it is asked, hashes contiguous messages and the tag stands between header and
+  // payload, so each message is staged. Last used, first reused: a burst stays within a few
+  // buffers, in cache.
   static constexpr size_t staging_count = 64;
   // An odd number of cache lines, so that the buffers do not compete for the same sets.
   static constexpr size_t staging_bytes = 65'728;
 
+  void hash_wide(std::span<FrameJob* const> jobs) noexcept;
   void hash_on(IMB_MGR* manager, std::span<FrameJob* const> jobs) noexcept;
   void hash_small(std::span<FrameJob* const> jobs) noexcept;
   void reclaim(const IMB_JOB* done) noexcept;
@@ -74,6 +77,7 @@ class Hasher {
   IMB_MGR* const lanes_;
   IMB_MGR* const pairs_;
   const Sha256 sha256_;
+  const bool has_own_lanes_;
   std::unique_ptr<uint8_t, FreeStaging> staging_;
   std::array<uint8_t, staging_count> free_{};
   size_t free_count_ = 0;

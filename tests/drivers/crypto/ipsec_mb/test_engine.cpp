@@ -16,8 +16,8 @@ using test::KeyPair;
 using test::size_of;
 using test::verified;
 
-std::unique_ptr<FrameEngine> engine_or_abort() {
-  auto engine = make_engine(openssl::sha256);
+std::unique_ptr<FrameEngine> engine_or_abort(Lanes lanes) {
+  auto engine = make_engine(openssl::sha256, lanes);
   CC_ASSERT(engine.ok());
   return std::move(engine).value();
 }
@@ -28,7 +28,8 @@ struct TwinKey {
   std::unique_ptr<SuiteKey> reference;
 };
 
-class MbEngineTest : public testing::Test {
+// Both for whom the lanes are ours and for whom they are the library's.
+class MbEngineTest : public testing::TestWithParam<Lanes> {
  protected:
   TwinKey twin_key(wire::Suite suite, Epoch epoch, bool with_kenc = true) {
     const KeyPair keys = test::random_keys(random_);
@@ -39,10 +40,10 @@ class MbEngineTest : public testing::Test {
   Random random_{11};
   std::unique_ptr<Toolbox> toolbox_ = openssl::make_toolbox();
   std::unique_ptr<FrameEngine> reference_ = toolbox_->reference_engine();
-  std::unique_ptr<FrameEngine> fast_ = engine_or_abort();
+  std::unique_ptr<FrameEngine> fast_ = engine_or_abort(GetParam());
 };
 
-TEST_F(MbEngineTest, SealsAndOpensAsTheReferenceDoes) {
+TEST_P(MbEngineTest, SealsAndOpensAsTheReferenceDoes) {
   for (wire::Suite suite : all_suites) {
     const TwinKey key = twin_key(suite, 5);
     std::vector<size_t> sizes(200);
@@ -106,7 +107,7 @@ Batch random_batch(Random& random, FrameEngine& sealer, std::span<const TwinKey>
   return batch;
 }
 
-TEST_F(MbEngineTest, MixedBatchesAgreeWithTheReference) {
+TEST_P(MbEngineTest, MixedBatchesAgreeWithTheReference) {
   std::vector<TwinKey> keys;
   for (unsigned i = 0; i < 4; ++i) {
     for (wire::Suite suite : all_suites) keys.push_back(twin_key(suite, i));
@@ -134,7 +135,7 @@ TEST_F(MbEngineTest, MixedBatchesAgreeWithTheReference) {
   EXPECT_GT(refused, 500u);
 }
 
-TEST_F(MbEngineTest, EveryFlippedBitIsRefused) {
+TEST_P(MbEngineTest, EveryFlippedBitIsRefused) {
   for (wire::Suite suite : all_suites) {
     const TwinKey key = twin_key(suite, 9);
     Bytes frame = test::unsealed_frame(random_, suite, 9, 40);
@@ -155,7 +156,7 @@ TEST_F(MbEngineTest, EveryFlippedBitIsRefused) {
 }
 
 // Where Kmac is the same and the tag right, header and key must still agree.
-TEST_F(MbEngineTest, AKeyServesItsOwnEpochAndSuiteOnly) {
+TEST_P(MbEngineTest, AKeyServesItsOwnEpochAndSuiteOnly) {
   const KeyPair keys = test::random_keys(random_);
   for (FrameEngine* engine : {fast_.get(), reference_.get()}) {
     for (wire::Suite suite : all_suites) {
@@ -175,7 +176,7 @@ TEST_F(MbEngineTest, AKeyServesItsOwnEpochAndSuiteOnly) {
   }
 }
 
-TEST_F(MbEngineTest, RelayKeyVerifiesButCannotOpen) {
+TEST_P(MbEngineTest, RelayKeyVerifiesButCannotOpen) {
   for (wire::Suite suite : {wire::Suite::sha256_gcm, wire::Suite::sha256_gcm_ct}) {
     const KeyPair keys = test::random_keys(random_);
     const auto full = test::make_key(*fast_, suite, 1, keys);
@@ -189,8 +190,8 @@ TEST_F(MbEngineTest, RelayKeyVerifiesButCannotOpen) {
   }
 }
 
-TEST_F(MbEngineTest, KeysServeEveryEngineAndOutliveTheirMaker) {
-  auto maker = engine_or_abort();
+TEST_P(MbEngineTest, KeysServeEveryEngineAndOutliveTheirMaker) {
+  auto maker = engine_or_abort(GetParam());
   const auto key = test::make_key(*maker, wire::Suite::sha256_gcm, 1, test::random_keys(random_));
   Bytes frame = test::unsealed_frame(random_, wire::Suite::sha256_gcm, 1, 100);
   maker->seal(*key, frame.data(), size_of(frame));
@@ -199,12 +200,12 @@ TEST_F(MbEngineTest, KeysServeEveryEngineAndOutliveTheirMaker) {
 }
 
 // Every way to split a batch between lanes, pairs and the single hash gives the same digests.
-TEST_F(MbEngineTest, HasherAgreesAtEveryCrossover) {
+TEST_P(MbEngineTest, HasherAgreesAtEveryCrossover) {
   const Manager lanes(alloc_mb_mgr(0));
   const Manager pairs(alloc_mb_mgr(0));
   init_mb_mgr_auto(lanes.get(), nullptr);
   init_mb_mgr_sse(pairs.get());
-  Hasher hasher(lanes.get(), pairs.get(), openssl::sha256);
+  Hasher hasher(lanes.get(), pairs.get(), openssl::sha256, GetParam() == Lanes::own);
   for (unsigned limit = 0; limit <= lane_group; ++limit) {
     hasher.set_crossover({.short_frames = limit, .long_frames = limit});
     for (size_t count = 0; count <= 70; ++count) {
@@ -230,7 +231,7 @@ TEST_F(MbEngineTest, HasherAgreesAtEveryCrossover) {
 
 // One long frame ahead of many short ones holds back their completion: the staging buffers run
 // out and the manager is flushed in between.
-TEST_F(MbEngineTest, ALongFrameAheadOfManyShortOnes) {
+TEST_P(MbEngineTest, ALongFrameAheadOfManyShortOnes) {
   const TwinKey key = twin_key(wire::Suite::sha256_gmac, 1);
   std::vector<Bytes> frames;
   for (size_t i = 0; i < 256; ++i) {
@@ -246,10 +247,15 @@ TEST_F(MbEngineTest, ALongFrameAheadOfManyShortOnes) {
   for (const FrameJob& job : jobs) EXPECT_TRUE(job.ok);
 }
 
-TEST_F(MbEngineTest, ReportsItsCrossover) {
+TEST_P(MbEngineTest, ReportsItsCrossover) {
   EXPECT_EQ(fast_->name(), "ipsec_mb");
   EXPECT_LE(fast_->crossover_frames(), lane_group);
 }
+
+INSTANTIATE_TEST_SUITE_P(BothLanes, MbEngineTest, testing::Values(Lanes::own, Lanes::ipsec_mb),
+                         [](const auto& run) {
+                           return run.param == Lanes::own ? "Own" : "IpsecMb";
+                         });
 
 }  // namespace
 }  // namespace chaincast::crypto::ipsec_mb

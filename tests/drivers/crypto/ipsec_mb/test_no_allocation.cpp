@@ -59,9 +59,11 @@ TEST(NoAllocation, ReferenceEngine) {
 }
 
 TEST(NoAllocation, IpsecMbEngine) {
-  const auto engine = ipsec_mb::make_engine(openssl::sha256);
-  ASSERT_TRUE(engine.ok());
-  EXPECT_EQ(allocations_of(*engine.value()), 0u);
+  for (const auto lanes : {ipsec_mb::Lanes::own, ipsec_mb::Lanes::ipsec_mb}) {
+    const auto engine = ipsec_mb::make_engine(openssl::sha256, lanes);
+    ASSERT_TRUE(engine.ok());
+    EXPECT_EQ(allocations_of(*engine.value()), 0u);
+  }
 }
 
 }  // namespace
