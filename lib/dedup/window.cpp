@@ -275,13 +275,13 @@ void Window::prefetch(Seq seq) const noexcept {
   __builtin_prefetch(&impl_->first_words[impl_->index_of(seq)]);
 }
 
-// What fill() writes, but for bytes that go past the caches.
-void Window::Impl::prefetch_place(const Arrival& a) const noexcept {
-  const uint64_t position = index_of(a.seq);
-  __builtin_prefetch(&metas[position], 1);
-  if (Slot::is_streamed(a.length)) return;
-  const auto* const to = reinterpret_cast<const uint8_t*>(bytes + position * slot_words);
-  for (unsigned at = 0; at < a.length; at += base::cache_line_bytes) {
+void Window::prefetch_place(Seq seq, uint16_t length) const noexcept {
+  const uint64_t position = impl_->index_of(seq);
+  __builtin_prefetch(&impl_->metas[position], 1);
+  if (Slot::is_streamed(length)) return;
+  const auto* const to =
+      reinterpret_cast<const uint8_t*>(impl_->bytes + position * impl_->slot_words);
+  for (unsigned at = 0; at < length; at += base::cache_line_bytes) {
     __builtin_prefetch(to + at, 1);
   }
 }
@@ -291,7 +291,6 @@ void Window::Impl::prefetch_place(const Arrival& a) const noexcept {
 void Window::commit(std::span<const Arrival> arrivals, CommitResult* results) noexcept {
   Impl& w = *impl_;
   bool streams = false;
-  for (const Arrival& a : arrivals) w.prefetch_place(a);
   for (size_t i = 0; i < arrivals.size(); ++i) {
     const Arrival& a = arrivals[i];
     CC_ASSERT_FRAME(a.length >= wire::frame_header_bytes);

@@ -87,7 +87,6 @@ struct Window::Impl {
   }
 
   bool map_memory() noexcept;
-  void prefetch_place(const Arrival& a) const noexcept;
   Commit commit_first(Seq seq, uint64_t word) noexcept;
   Commit commit_second(Seq seq, uint64_t word, const Digest& digest, const uint8_t* frame,
                        uint16_t length) noexcept;

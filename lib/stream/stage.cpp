@@ -21,6 +21,7 @@ bool take_conflict_budget(Stream& stream) noexcept {
 Drop judge_probe(stage::Frame& frame, WorkerShare& share) noexcept {
   switch (frame.stream->window->probe(frame.seq, frame.tag48)) {
     case dedup::Probe::fresh:
+      frame.stream->window->prefetch_place(frame.seq, frame.length);
       return Drop::count_;
     case dedup::Probe::duplicate:
       share.duplicates.add();
