@@ -129,13 +129,20 @@ void Bundler::pack(const stage::Burst& burst, const PeerSnapshot& peers) noexcep
   }
 }
 
-// Once per frame: control may publish another set while the burst is packed.
+// Once for frames of one stream that follow each other: control may publish another set while the
+// burst is packed.
 void Bundler::look_up_refusals(const stage::Burst& burst) noexcept {
   any_refusal_ = false;
+  const stream::Stream* previous = nullptr;
+  const stream::PeerSet* refused_by = nullptr;
   for (unsigned i = 0; i < burst.frame_count; ++i) {
     const stream::Stream* const stream = burst.frames[i].stream;
-    refusals_[i] = stream == nullptr ? nullptr : stream->refused_by.read();
-    any_refusal_ = any_refusal_ || refusals_[i] != nullptr;
+    if (stream != previous) {
+      refused_by = stream == nullptr ? nullptr : stream->refused_by.read();
+      previous = stream;
+      any_refusal_ = any_refusal_ || refused_by != nullptr;
+    }
+    refusals_[i] = refused_by;
   }
 }
 
@@ -148,9 +155,11 @@ void Bundler::settle_all() noexcept {
 void Bundler::survey_datagrams(const stage::Burst& burst) noexcept {
   std::fill_n(kept_.begin(), burst.datagram_count, Kept{});
   unsigned previous = stage::datagrams_max;
+  is_one_class_ = true;
   for (unsigned i = 0; i < burst.frame_count; ++i) {
     const stage::Frame& frame = burst.frames[i];
     CC_ASSERT(frame.datagram < burst.datagram_count);
+    is_one_class_ = is_one_class_ && frame.is_priority == burst.frames[0].is_priority;
     Kept& kept = kept_[frame.datagram];
     if (kept.count == 0) {
       kept.is_priority = frame.is_priority;
@@ -167,7 +176,8 @@ void Bundler::survey_datagrams(const stage::Burst& burst) noexcept {
   }
 }
 
-// Counting sort by (class, source), stable, so that a group's frames keep their order.
+// Counting sort by (class, source), stable, so that a group's frames keep their order. Mostly there
+// is one of each.
 unsigned Bundler::sort_frames(const stage::Burst& burst) noexcept {
   // What has come as far as it may is kept apart, or it would take its bundle with it.
   const auto key_of_datagram = [&](unsigned d) {
@@ -184,6 +194,14 @@ unsigned Bundler::sort_frames(const stage::Burst& burst) noexcept {
     while (s < source_count && sources[s] != key) ++s;
     if (s == source_count) sources[source_count++] = key;
     source_of[d] = static_cast<uint8_t>(s);
+  }
+  if (source_count == 1 && is_one_class_) {
+    for (unsigned i = 0; i < burst.frame_count; ++i) order_[i] = static_cast<uint8_t>(i);
+    groups_[0] = {static_cast<uint32_t>(sources[0]),
+                  burst.frames[0].is_priority,
+                  nullptr,
+                  {order_.data(), burst.frame_count}};
+    return any_refusal_ ? split_by_refusals(groups_[0], 0) : 1;
   }
   std::array<uint16_t, keys_max + 1> start{};
   const auto key_of = [&](const stage::Frame& frame) {

@@ -105,6 +105,7 @@ class Bundler {
   std::array<Group, stage::frames_max> groups_;                     // priority groups first
   std::array<const stream::PeerSet*, stage::frames_max> refusals_;  // of each frame's stream
   bool any_refusal_ = false;
+  bool is_one_class_ = true;
   std::array<Kept, stage::datagrams_max> kept_;  // of each datagram
 };
 
