@@ -161,9 +161,9 @@ class Slot {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     auto* to = static_cast<uint8_t*>(static_cast<void*>(bytes_));
     size_t left = length;
-    for (; left >= 32; left -= 32, to += 32, frame += 32) std::memcpy(to, frame, 32);
-    for (; left >= 8; left -= 8, to += 8, frame += 8) std::memcpy(to, frame, 8);
-    std::memcpy(to + left - 8, frame + left - 8, 8);
+    for (; left > 32; left -= 32, to += 32, frame += 32) std::memcpy(to, frame, 32);
+    // A header and more, so that this begins within the frame.
+    std::memcpy(to + left - 32, frame + left - 32, 32);
     std::atomic_signal_fence(std::memory_order_seq_cst);
 #endif
   }

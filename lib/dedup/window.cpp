@@ -146,11 +146,29 @@ void Window::Impl::count_commits(std::span<const Arrival> arrivals,
   }
 }
 
-void Window::Impl::judge_links(const Arrival& a, CommitResult& result) const noexcept {
-  const Half link = half_of(a.frame + wire::frame_offset_link);
-  result.contradicts_previous = fit_previous(a.seq, link) == Fit::contradicts;
-  result.contradicts_next = fit_next(a.seq, half_of(a.digest->data())) == Fit::contradicts;
-  result.previous_is_final = a.seq <= final_end.load(std::memory_order_relaxed) && a.seq > 0;
+// Mostly a burst brings neighbours that fit each other, which then need not be looked for in the
+// window.
+void Window::Impl::judge_all_links(std::span<const Arrival> arrivals,
+                                   CommitResult* results) const noexcept {
+  const Seq final_seqs = final_end.load(std::memory_order_relaxed);
+  bool fits_previous = false;
+  for (size_t i = 0; i < arrivals.size(); ++i) {
+    const Arrival& a = arrivals[i];
+    const bool fits_next =
+        i + 1 < arrivals.size() && arrivals[i + 1].seq == a.seq + 1 &&
+        is_kept(results[i + 1].outcome) && is_kept(results[i].outcome) &&
+        half_of(arrivals[i + 1].frame + wire::frame_offset_link) == half_of(a.digest->data());
+    if (is_kept(results[i].outcome)) {
+      CommitResult& result = results[i];
+      result.contradicts_previous =
+          !fits_previous &&
+          fit_previous(a.seq, half_of(a.frame + wire::frame_offset_link)) == Fit::contradicts;
+      result.contradicts_next =
+          !fits_next && fit_next(a.seq, half_of(a.digest->data())) == Fit::contradicts;
+      result.previous_is_final = a.seq <= final_seqs && a.seq > 0;
+    }
+    fits_previous = fits_next;
+  }
 }
 
 Fit Window::Impl::fit_previous(Seq seq, const Half& link) const noexcept {
@@ -320,10 +338,7 @@ void Window::commit(std::span<const Arrival> arrivals, CommitResult* results) no
     if (results[i].outcome == Commit::second) w.commit_variant(arrivals[i], results[i]);
   }
   w.count_commits(arrivals, results);
-  if (!w.config.links_by_digest) return;
-  for (size_t i = 0; i < arrivals.size(); ++i) {
-    if (is_kept(results[i].outcome)) w.judge_links(arrivals[i], results[i]);
-  }
+  if (w.config.links_by_digest) w.judge_all_links(arrivals, results);
 }
 
 // Whoever finds the move held leaves; the holder sees `wanted` after it has let go. All of it is

@@ -108,8 +108,8 @@ class Window {
   // ---- workers ----
   Probe probe(Seq seq, uint64_t tag48) const noexcept;
   void prefetch(Seq seq) const noexcept;
-  // What a commit of so long a frame writes, but for bytes that go past the caches. Soon enough, the
-  // lines are here when it does; a frame that is not committed then has cost their way.
+  // What a commit of so long a frame writes, but for bytes that go past the caches. Soon enough,
+  // its lines are here when it does; a frame that is not committed then has cost their way.
   void prefetch_place(Seq seq, uint16_t length) const noexcept;
   // Commits verified frames and stores digests, links and bytes. `results` has a place for each.
   // Cheaper together than one by one: a locked instruction waits for all stores before it.

@@ -102,7 +102,7 @@ struct Window::Impl {
   void commit_variant(const Arrival& arrival, CommitResult& result) noexcept;
   // Says of each kept one whether a higher seq was here before.
   void count_commits(std::span<const Arrival> arrivals, CommitResult* results) noexcept;
-  void judge_links(const Arrival& arrival, CommitResult& result) const noexcept;
+  void judge_all_links(std::span<const Arrival> arrivals, CommitResult* results) const noexcept;
   Fit fit_previous(Seq seq, const Half& link) const noexcept;
   Fit fit_next(Seq seq, const Half& digest) const noexcept;
   bool links_on(Seq seq, const Half& link) const noexcept;

@@ -136,6 +136,8 @@ DEFECTS = [
            HOP, "LinksTest.EveryByteOfAHelloIsCovered"),
 
     # Committing, probing, and the floor below which nothing is taken.
+    Defect(WINDOW, "    fits_previous = fits_next;", "    fits_previous = true;",
+           DEDUP, "Window.ABurstIsJudgedAsItsFramesAreOneByOne"),
     Defect(WINDOW, "return found == word ? Commit::duplicate : Commit::second;",
            "return Commit::duplicate;",
            DEDUP, "Window.KeepsTwoVariantsAndRefusesTheThird"),

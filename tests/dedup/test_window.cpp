@@ -292,6 +292,50 @@ TEST(Window, TheLaterOfTwoFindsTheContradiction) {
   EXPECT_TRUE(commit(*window, made_frame(9, 0, 1), 9).contradicts_previous);
 }
 
+// A burst of forged and true frames, in any order and with gaps, over what is here already: each is
+// judged by its neighbours as they stand when all of it is committed.
+TEST(Window, ABurstIsJudgedAsItsFramesAreOneByOne) {
+  Random random(31);
+  uint64_t found = 0;
+  for (unsigned round = 0; round < 300; ++round) {
+    auto window = make_window(6);
+    std::map<Seq, MadeFrame> here;
+    std::vector<Seq> burst;
+    for (Seq seq = 0; seq < 20; ++seq) {
+      if (random.chance(0.2)) continue;
+      // Forged itself, or linking to a forgery of the one before.
+      here[seq] = made_frame(seq, random.chance(0.2) ? 1 : 0, random.chance(0.2) ? 1 : 0);
+      if (random.chance(0.3)) {
+        commit(*window, here[seq], seq);
+      } else {
+        burst.push_back(seq);
+      }
+    }
+    for (unsigned swaps = static_cast<unsigned>(random.below(4)); swaps > 0; --swaps) {
+      std::swap(burst[random.below(burst.size())], burst[random.below(burst.size())]);
+    }
+    std::vector<Arrival> arrivals;
+    for (const Seq seq : burst) {
+      const MadeFrame& frame = here[seq];
+      arrivals.push_back({seq, frame.tag48, &frame.digest, frame.bytes.data(), frame.length, true});
+    }
+    std::vector<CommitResult> results(arrivals.size());
+    window->commit(arrivals, results.data());
+    const auto fits = [&](Seq seq) {  // unless both are here and do not
+      if (!here.contains(seq) || !here.contains(seq - 1)) return true;
+      return std::equal(here[seq].bytes.begin() + wire::frame_offset_link,
+                        here[seq].bytes.begin() + wire::frame_offset_link + 16,
+                        here[seq - 1].digest.begin());
+    };
+    for (size_t i = 0; i < burst.size(); ++i) {
+      ASSERT_EQ(results[i].contradicts_previous, !fits(burst[i])) << round << ", " << burst[i];
+      ASSERT_EQ(results[i].contradicts_next, !fits(burst[i] + 1)) << round << ", " << burst[i];
+      found += results[i].contradicts_previous ? 1u : 0u;
+    }
+  }
+  EXPECT_GT(found, 100u);
+}
+
 TEST(Window, WithoutDigestsNextMovesOverWhatIsCommitted) {
   WindowConfig config{.size_log2 = 6, .slot_bytes = 96, .links_by_digest = false};
   auto window = std::move(Window::create(config, 1).value());
