@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <unordered_map>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -242,7 +243,8 @@ class Member {
   struct Silent {
     uint64_t counter = 0;
     TimeNs since_ns = 0;
-    TimeNs asked_ns = 0;  // whether it lives; 0: not yet
+    TimeNs asked_ns = 0;    // whether it lives; 0: not yet
+    bool is_apart = false;  // of a component that is not one's own, when the graph was looked at
   };
   struct GivenUp {
     RecordRef record;
@@ -288,7 +290,7 @@ class Member {
   bool is_alone(const Record& record) const;
   bool is_silent(const Entry& entry) const;
   void note_silent(const Record& record, bool is_suspected, TimeNs now_ns);
-  void note(const Record& record, TimeNs now_ns);
+  void note(const Record& record, bool is_apart, TimeNs now_ns);
   void note_partners(const Record& record, TimeNs now_ns);
   void note_apart(TimeNs now_ns);
   TimeNs due_ns(const Silent& silent) const;
@@ -364,9 +366,10 @@ class Member {
   std::map<NodeId, TimeNs> refused_until_;
   std::map<std::pair<NodeId, wire::ResourceId>, TimeNs> barred_until_;  // of a private subnetwork
   std::vector<Accused> accused_;
-  std::deque<Gone> gone_;               // dead, in order of death
-  std::map<NodeId, Silent> silent_;     // in the view, and to be given up if they stay silent
-  std::map<NodeId, GivenUp> given_up_;  // taken out of it
+  std::deque<Gone> gone_;  // dead, in order of death
+  // In the view, and to be given up if they stay silent; looked into at every message.
+  std::unordered_map<NodeId, Silent> silent_;
+  std::map<NodeId, GivenUp> given_up_;               // taken out of it
   TimeNs silent_at_ns_ = time_never, apart_ns_ = 0;  // when the graph was looked at for `silent_`
   TimeNs lost_at_ns_ = time_never, accuse_again_ns_ = time_never;
   bool has_dead_links_ = false;

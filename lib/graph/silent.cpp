@@ -60,15 +60,21 @@ bool Member::is_given_up(const Record& record) const {
 }
 
 void Member::note_silent(const Record& record, bool is_suspected, TimeNs now_ns) {
-  if (record.id == id_ || (!is_suspected && !is_alone(record))) return;
-  note(record, now_ns);
+  if (record.id == id_) return;
+  if (is_suspected || is_alone(record)) return note(record, false, now_ns);
+  const auto known = silent_.find(record.id);
+  const bool is_news = known != silent_.end() && record.said.counter > known->second.counter;
+  if (is_news && !known->second.is_apart) silent_.erase(known);
 }
 
-void Member::note(const Record& record, TimeNs now_ns) {
+void Member::note(const Record& record, bool is_apart, TimeNs now_ns) {
   const auto known = silent_.find(record.id);
-  if (known != silent_.end() && known->second.counter == record.said.counter) return;
+  if (known != silent_.end() && known->second.counter == record.said.counter) {
+    known->second.is_apart = known->second.is_apart || is_apart;
+    return;
+  }
   if (silent_.size() >= config_.remembered_max && known == silent_.end()) return;
-  silent_[record.id] = {record.said.counter, now_ns, 0};
+  silent_[record.id] = {record.said.counter, now_ns, 0, is_apart};
   silent_at_ns_ = std::min(silent_at_ns_, now_ns + config_.silent_ns);
 }
 
@@ -98,7 +104,7 @@ void Member::note_apart(TimeNs now_ns) {
     const auto is_new = [this](const NodeId& id) { return !silent_.contains(id); };
     const auto news = std::count_if(nodes.begin(), nodes.end(), is_new);
     if (silent_.size() + static_cast<size_t>(news) > config_.remembered_max) continue;
-    for (const NodeId& id : nodes) note(*view_.find(id)->record, now_ns);
+    for (const NodeId& id : nodes) note(*view_.find(id)->record, true, now_ns);
   }
 }
 
@@ -118,6 +124,10 @@ void Member::give_up_silent(TimeNs now_ns, Output& out) {
       silent_at_ns_ = std::min(silent_at_ns_, due_ns(silent));
     }
   }
+  // A network that grows has many, due one by one: a look at all of them for each would be
+  // quadratic.
+  silent_at_ns_ = std::max(silent_at_ns_, now_ns + ns_per_s);
+  std::sort(due.begin(), due.end());
   size_t may_ask = asked_at_once;
   bool may_be_apart = false;
   for (const NodeId& id : due) {
@@ -127,7 +137,12 @@ void Member::give_up_silent(TimeNs now_ns, Output& out) {
     if (!is_same) {
       silent_.erase(id);
     } else if (!is_silent(*entry)) {
-      may_be_apart = true;
+      // The look at the whole graph is for those alone that an earlier one has found.
+      if (silent_.at(id).is_apart) {
+        may_be_apart = true;
+      } else {
+        silent_.erase(id);
+      }
     } else if (silent_.at(id).asked_ns == 0) {
       ask_silent({id}, may_ask, now_ns, out);
     } else {
