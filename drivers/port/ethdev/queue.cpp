@@ -54,11 +54,13 @@ unsigned Queue::receive(const Context& context, uint16_t index, stage::Datagram*
   for (unsigned i = 0; i < got; ++i) rte_prefetch0(packets[i]);
   for (unsigned i = 0; i < std::min(got, prefetch_ahead); ++i) {
     rte_prefetch0(rte_pktmbuf_mtod(packets[i], const void*));
+    rte_mbuf_prefetch_part2(packets[i]);
   }
   unsigned taken = 0;
   for (unsigned i = 0; i < got; ++i) {
     if (i + prefetch_ahead < got) {
       rte_prefetch0(rte_pktmbuf_mtod(packets[i + prefetch_ahead], const void*));
+      rte_mbuf_prefetch_part2(packets[i + prefetch_ahead]);
     }
     bytes += packets[i]->pkt_len;
     if (context.is_edge) {
@@ -100,6 +102,7 @@ bool Queue::take(const Context& context, rte_mbuf* mbuf, stage::Datagram& out,
     out.source = headers.source;
     // The first frame's header, which the next stage wants, ends in the line behind this one.
     rte_prefetch0(out.data + RTE_CACHE_LINE_SIZE);
+    rte_prefetch0(out.data + 2 * RTE_CACHE_LINE_SIZE);
     return true;
   }
   if (verdict == Verdict::control) {
