@@ -244,26 +244,24 @@ CC_WIDE_INLINE void put_tag(__m128i sum, const Masks& masks, size_t at, Tag& tag
 
 }  // namespace
 
-GmacKey GmacKey::expand(const Secret& secret) noexcept {
-  GmacKey key;
-  std::memcpy(key.round_keys[0].data(), secret.data(), 16);
-  std::memcpy(key.round_keys[1].data(), secret.data() + 16, 16);
-  next_pair<0x01>(key, 2);
-  next_pair<0x02>(key, 4);
-  next_pair<0x04>(key, 6);
-  next_pair<0x08>(key, 8);
-  next_pair<0x10>(key, 10);
-  next_pair<0x20>(key, 12);
-  next_pair<0x40>(key, 14);
+void GmacKey::expand(const Secret& secret) noexcept {
+  std::memcpy(round_keys[0].data(), secret.data(), 16);
+  std::memcpy(round_keys[1].data(), secret.data() + 16, 16);
+  next_pair<0x01>(*this, 2);
+  next_pair<0x02>(*this, 4);
+  next_pair<0x04>(*this, 6);
+  next_pair<0x08>(*this, 8);
+  next_pair<0x10>(*this, 10);
+  next_pair<0x20>(*this, 12);
+  next_pair<0x40>(*this, 14);
   const __m128i order = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  const __m128i h = _mm_shuffle_epi8(encrypt(key, _mm_setzero_si128()), order);
+  const __m128i h = _mm_shuffle_epi8(encrypt(*this, _mm_setzero_si128()), order);
   const __m128i first = first_power(h);
   __m128i power = first;
   for (size_t i = powers; i-- > 0;) {
-    store(key.descending[i], power);
+    store(descending[i], power);
     power = multiply(power, first);
   }
-  return key;
 }
 
 CC_WIDE void gmac_lanes_frames(const GmacKey& key, std::span<const FrameJob* const> jobs,
@@ -294,9 +292,7 @@ CC_WIDE void gmac_lanes_digests(const GmacKey& key, std::span<const FrameJob* co
 
 #else
 
-GmacKey GmacKey::expand(const Secret&) noexcept {
-  return {};
-}
+void GmacKey::expand(const Secret&) noexcept {}
 void gmac_lanes_frames(const GmacKey&, std::span<const FrameJob* const>, Tag*) noexcept {}
 void gmac_lanes_digests(const GmacKey&, std::span<const FrameJob* const>, Tag*) noexcept {}
 

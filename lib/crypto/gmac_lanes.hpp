@@ -22,8 +22,8 @@ bool has_gmac_lanes() noexcept;
 // An expanded key: round keys and powers of H. Plain value; wipe() before its memory is given back.
 class GmacKey {
  public:
-  // Only with has_gmac_lanes().
-  static GmacKey expand(const Secret& key) noexcept;
+  // In place, so that no other memory holds it. Only with has_gmac_lanes().
+  void expand(const Secret& secret) noexcept;
   void wipe() noexcept;
 
   // Blocks that one reduction serves, the block of lengths among them.

@@ -67,7 +67,7 @@ class MbEngine final : public FrameEngine {
     key->epoch = epoch;
     key->can_open = is_confidential(suite) && kenc != nullptr;
     IMB_AES256_GCM_PRE(best_.get(), kmac.data(), &key->mac);
-    if (has_gmac_lanes()) key->lanes = GmacKey::expand(kmac);
+    if (has_gmac_lanes()) key->lanes.expand(kmac);
     if (key->can_open) IMB_AES256_GCM_PRE(best_.get(), kenc->data(), &key->cipher);
     return std::unique_ptr<SuiteKey>(std::move(key));
   }
