@@ -28,17 +28,9 @@ constexpr size_t chunk_blocks = 4;  // of a register
 constexpr size_t chunk_bytes = chunk_blocks * block_bytes;
 constexpr size_t rounds = 14;
 constexpr size_t group = 16;  // frames whose counter blocks are encrypted together
-constexpr size_t header_bytes = wire::frame_hashed_header_bytes;
-constexpr size_t gap_bytes = wire::frame_header_bytes - header_bytes;
-constexpr __mmask64 header_mask = (uint64_t{1} << header_bytes) - 1;
 
 // ---- AES-256 (FIPS 197) ----
 
-__m128i load(const uint8_t* p) noexcept {
-  __m128i v;
-  std::memcpy(&v, p, sizeof v);
-  return v;
-}
 void store(std::array<uint8_t, 16>& to, __m128i v) noexcept {
   std::memcpy(to.data(), &v, sizeof v);
 }
@@ -51,9 +43,9 @@ __m128i mix_words(__m128i key, __m128i word) noexcept {
 
 template <int constant>
 void next_pair(GmacKey& key, size_t at) noexcept {
-  const __m128i before = load(key.round_keys[at - 1].data());
+  const __m128i before = load_block(key.round_keys[at - 1].data());
   const __m128i even =
-      mix_words(load(key.round_keys[at - 2].data()),
+      mix_words(load_block(key.round_keys[at - 2].data()),
                 _mm_shuffle_epi32(_mm_aeskeygenassist_si128(before, constant), 0xff));
   store(key.round_keys[at], even);
   if (at + 1 > rounds) return;
@@ -62,10 +54,10 @@ void next_pair(GmacKey& key, size_t at) noexcept {
 }
 
 __m128i encrypt(const GmacKey& key, __m128i block) noexcept {
-  block = _mm_xor_si128(block, load(key.round_keys[0].data()));
+  block = _mm_xor_si128(block, load_block(key.round_keys[0].data()));
   for (size_t i = 1; i < rounds; ++i)
-    block = _mm_aesenc_si128(block, load(key.round_keys[i].data()));
-  return _mm_aesenclast_si128(block, load(key.round_keys[rounds].data()));
+    block = _mm_aesenc_si128(block, load_block(key.round_keys[i].data()));
+  return _mm_aesenclast_si128(block, load_block(key.round_keys[rounds].data()));
 }
 
 // ---- GHASH (SP 800-38D, 6.4) ----
@@ -76,10 +68,14 @@ __m128i encrypt(const GmacKey& key, __m128i block) noexcept {
 // Multiplication Instruction and its Usage for Computing the GCM Mode", 2010.
 constexpr int64_t polynomial_high = static_cast<int64_t>(0xc200000000000000);
 
+inline __m128i reversed_order() noexcept {
+  return _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+inline __m128i reverse_block(__m128i v) noexcept {
+  return _mm_shuffle_epi8(v, reversed_order());
+}
 CC_WIDE_INLINE __m512i reverse_blocks(__m512i v) noexcept {
-  const __m512i order = _mm512_maskz_broadcast_i32x4(
-      0xffff, _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
-  return _mm512_shuffle_epi8(v, order);
+  return _mm512_shuffle_epi8(v, _mm512_maskz_broadcast_i32x4(0xffff, reversed_order()));
 }
 
 // Sums of products that are not reduced yet, four side by side.
@@ -135,10 +131,6 @@ CC_WIDE_INLINE __m512i with_lengths(__m512i blocks, size_t place, size_t bytes) 
                                _mm512_set1_epi64(static_cast<int64_t>(8 * bytes)));
 }
 
-CC_WIDE_INLINE __mmask64 first_bytes(size_t count) noexcept {
-  return count >= chunk_bytes ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
-}
-
 // Frames mostly lie where a NIC has put them: while one is multiplied, the next is on its way to
 // the first cache and one further behind to the second, line by line, so that what is wanted now
 // does not queue behind what is wanted later. For frames of 1400 bytes in memory that is 372 cycles
@@ -162,12 +154,11 @@ Ahead ahead_of(std::span<const FrameJob* const> jobs, size_t at) noexcept {
 
 CC_WIDE_INLINE __m128i hash_frame(const GmacKey& key, const uint8_t* frame, size_t frame_bytes,
                                   const Ahead& ahead) noexcept {
-  const size_t bytes = frame_bytes - gap_bytes;
+  const size_t bytes = frame_bytes - frame_gap_bytes;
   const size_t data_blocks = (bytes + block_bytes - 1) / block_bytes;
-  const uint8_t* const beyond_gap = frame + gap_bytes;
+  const uint8_t* const beyond_gap = frame + frame_gap_bytes;
   const __mmask64 present = first_bytes(bytes);
-  __m512i blocks = _mm512_maskz_loadu_epi8(present & header_mask, frame);
-  blocks = _mm512_mask_loadu_epi8(blocks, present & ~header_mask, beyond_gap);
+  __m512i blocks = load_around_tag(frame, present);
   Sum sum = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
   size_t left = data_blocks + 1;
   ahead.fetch(0);
@@ -204,10 +195,6 @@ CC_WIDE_INLINE __m128i counter_block(const uint8_t* frame) noexcept {
   return _mm_set_epi64x(static_cast<int64_t>(high), static_cast<int64_t>(low));
 }
 
-CC_WIDE_INLINE __m512i four_of(const std::array<uint8_t, 16>& block) noexcept {
-  return _mm512_maskz_broadcast_i32x4(0xffff, load(block.data()));
-}
-
 struct alignas(64) Masks {
   __m512i blocks[group / chunk_blocks];
 };
@@ -217,18 +204,18 @@ CC_WIDE_INLINE void encrypt_counters(const GmacKey& key, std::span<const FrameJo
   alignas(64) std::array<std::array<uint8_t, 16>, group> counters = {};
   for (size_t i = 0; i < jobs.size(); ++i) store(counters[i], counter_block(jobs[i]->frame));
   __m512i state[group / chunk_blocks];
-  const __m512i first = four_of(key.round_keys[0]);
+  const __m512i first = broadcast_block(key.round_keys[0].data());
 #pragma GCC unroll 4
   for (size_t i = 0; i < group / chunk_blocks; ++i) {
     state[i] =
         _mm512_xor_si512(_mm512_maskz_loadu_epi64(0xff, counters[chunk_blocks * i].data()), first);
   }
   for (size_t at = 1; at < rounds; ++at) {
-    const __m512i round_key = four_of(key.round_keys[at]);
+    const __m512i round_key = broadcast_block(key.round_keys[at].data());
 #pragma GCC unroll 4
     for (__m512i& s : state) s = _mm512_aesenc_epi128(s, round_key);
   }
-  const __m512i last = four_of(key.round_keys[rounds]);
+  const __m512i last = broadcast_block(key.round_keys[rounds].data());
 #pragma GCC unroll 4
   for (size_t i = 0; i < group / chunk_blocks; ++i) {
     masks.blocks[i] = _mm512_aesenclast_epi128(state[i], last);
@@ -237,9 +224,30 @@ CC_WIDE_INLINE void encrypt_counters(const GmacKey& key, std::span<const FrameJo
 
 // The tag is the sum in its own byte order, under the encrypted counter.
 CC_WIDE_INLINE void put_tag(__m128i sum, const Masks& masks, size_t at, Tag& tag) noexcept {
-  const __m128i order = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  const __m128i mask = load(reinterpret_cast<const uint8_t*>(&masks) + block_bytes * at);
-  store(tag, _mm_xor_si128(_mm_shuffle_epi8(sum, order), mask));
+  const __m128i mask = load_block(reinterpret_cast<const uint8_t*>(&masks) + block_bytes * at);
+  store(tag, _mm_xor_si128(reverse_block(sum), mask));
+}
+
+enum class Covers : uint8_t { frame, digest };
+
+template <Covers covers>
+CC_WIDE void make_tags(const GmacKey& key, std::span<const FrameJob* const> jobs,
+                       Tag* tags) noexcept {
+  for (size_t from = 0; from < jobs.size(); from += group) {
+    const size_t count = std::min(group, jobs.size() - from);
+    Masks masks;
+    encrypt_counters(key, jobs.subspan(from, count), masks);
+    for (size_t i = 0; i < count; ++i) {
+      const FrameJob& job = *jobs[from + i];
+      __m128i sum;
+      if constexpr (covers == Covers::digest) {
+        sum = hash_digest(key, job.digest);
+      } else {
+        sum = hash_frame(key, job.frame, job.frame_bytes, ahead_of(jobs, from + i));
+      }
+      put_tag(sum, masks, i, tags[from + i]);
+    }
+  }
 }
 
 }  // namespace
@@ -254,8 +262,7 @@ void GmacKey::expand(const Secret& secret) noexcept {
   next_pair<0x10>(*this, 10);
   next_pair<0x20>(*this, 12);
   next_pair<0x40>(*this, 14);
-  const __m128i order = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  const __m128i h = _mm_shuffle_epi8(encrypt(*this, _mm_setzero_si128()), order);
+  const __m128i h = reverse_block(encrypt(*this, _mm_setzero_si128()));
   const __m128i first = first_power(h);
   __m128i power = first;
   for (size_t i = powers; i-- > 0;) {
@@ -264,30 +271,14 @@ void GmacKey::expand(const Secret& secret) noexcept {
   }
 }
 
-CC_WIDE void gmac_lanes_frames(const GmacKey& key, std::span<const FrameJob* const> jobs,
-                               Tag* tags) noexcept {
-  for (size_t from = 0; from < jobs.size(); from += group) {
-    const size_t count = std::min(group, jobs.size() - from);
-    Masks masks;
-    encrypt_counters(key, jobs.subspan(from, count), masks);
-    for (size_t i = 0; i < count; ++i) {
-      const FrameJob& job = *jobs[from + i];
-      put_tag(hash_frame(key, job.frame, job.frame_bytes, ahead_of(jobs, from + i)), masks, i,
-              tags[from + i]);
-    }
-  }
+void gmac_lanes_frames(const GmacKey& key, std::span<const FrameJob* const> jobs,
+                       Tag* tags) noexcept {
+  make_tags<Covers::frame>(key, jobs, tags);
 }
 
-CC_WIDE void gmac_lanes_digests(const GmacKey& key, std::span<const FrameJob* const> jobs,
-                                Tag* tags) noexcept {
-  for (size_t from = 0; from < jobs.size(); from += group) {
-    const size_t count = std::min(group, jobs.size() - from);
-    Masks masks;
-    encrypt_counters(key, jobs.subspan(from, count), masks);
-    for (size_t i = 0; i < count; ++i) {
-      put_tag(hash_digest(key, jobs[from + i]->digest), masks, i, tags[from + i]);
-    }
-  }
+void gmac_lanes_digests(const GmacKey& key, std::span<const FrameJob* const> jobs,
+                        Tag* tags) noexcept {
+  make_tags<Covers::digest>(key, jobs, tags);
 }
 
 #else

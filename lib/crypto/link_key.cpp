@@ -8,6 +8,7 @@
 
 #include "base/assert.hpp"
 #include "base/bytes.hpp"
+#include "crypto/wide.hpp"
 
 namespace chaincast::crypto {
 namespace {
@@ -18,19 +19,13 @@ constexpr size_t rounds = 10;
 // Blocks in flight: AES-NI has a latency of 3 to 5 cycles and starts one or two blocks a cycle.
 constexpr size_t group_blocks = 8;
 
-__m128i load(const uint8_t* p) {
-  __m128i v;
-  std::memcpy(&v, p, sizeof v);
-  return v;
-}
-
 uint32_t check_of(__m128i block) {
   return __builtin_bswap32(static_cast<uint32_t>(_mm_cvtsi128_si32(block)));
 }
 
 template <int round_constant>
 void next_round_key(LinkKey& key, size_t round) {
-  __m128i previous = load(key.round_keys.data() + 16 * (round - 1));
+  __m128i previous = load_block(key.round_keys.data() + 16 * (round - 1));
   const __m128i word = _mm_shuffle_epi32(_mm_aeskeygenassist_si128(previous, round_constant), 0xff);
   previous = _mm_xor_si128(previous, _mm_slli_si128(previous, 4));
   previous = _mm_xor_si128(previous, _mm_slli_si128(previous, 8));
@@ -43,12 +38,13 @@ void next_round_key(LinkKey& key, size_t round) {
 template <size_t... i>
 void checks_aesni(std::index_sequence<i...>, const LinkKey* const* keys, const Block* blocks,
                   uint32_t* checks) {
-  __m128i state[] = {_mm_xor_si128(load(blocks[i].data()), load(keys[i]->round_keys.data()))...};
+  __m128i state[] = {
+      _mm_xor_si128(load_block(blocks[i].data()), load_block(keys[i]->round_keys.data()))...};
   for (size_t at = 16; at < 16 * rounds; at += 16) {
-    ((state[i] = _mm_aesenc_si128(state[i], load(keys[i]->round_keys.data() + at))), ...);
+    ((state[i] = _mm_aesenc_si128(state[i], load_block(keys[i]->round_keys.data() + at))), ...);
   }
-  ((checks[i] =
-        check_of(_mm_aesenclast_si128(state[i], load(keys[i]->round_keys.data() + 16 * rounds)))),
+  ((checks[i] = check_of(
+        _mm_aesenclast_si128(state[i], load_block(keys[i]->round_keys.data() + 16 * rounds)))),
    ...);
 }
 
@@ -65,13 +61,13 @@ void checks_aesni(const LinkKey* const* keys, std::span<const Block> blocks, uin
 template <size_t... i>
 void checks_one_key_aesni(std::index_sequence<i...>, const LinkKey& key, const Block* blocks,
                           uint32_t* checks) {
-  __m128i round_key = load(key.round_keys.data());
-  __m128i state[] = {_mm_xor_si128(load(blocks[i].data()), round_key)...};
+  __m128i round_key = load_block(key.round_keys.data());
+  __m128i state[] = {_mm_xor_si128(load_block(blocks[i].data()), round_key)...};
   for (size_t at = 16; at < 16 * rounds; at += 16) {
-    round_key = load(key.round_keys.data() + at);
+    round_key = load_block(key.round_keys.data() + at);
     ((state[i] = _mm_aesenc_si128(state[i], round_key)), ...);
   }
-  round_key = load(key.round_keys.data() + 16 * rounds);
+  round_key = load_block(key.round_keys.data() + 16 * rounds);
   ((checks[i] = check_of(_mm_aesenclast_si128(state[i], round_key))), ...);
 }
 
@@ -85,24 +81,8 @@ void checks_one_key_aesni(const LinkKey& key, std::span<const Block> blocks, uin
   }
 }
 
-#define CC_VAES __attribute__((target("vaes,avx512f,avx512bw,avx512vl")))
-
-bool has_vaes() {
-#if defined(__clang__) && __clang_major__ < 16
-  return false;  // it does not know the feature's name; the AES-NI path gives the same checks
-#else
-  return __builtin_cpu_supports("vaes") && __builtin_cpu_supports("avx512f") &&
-         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-#endif
-}
-
-// The maskz forms: GCC 12 warns of its own "undefined" operands in the others.
-CC_VAES inline __m512i broadcast(const uint8_t* p) {
-  return _mm512_maskz_broadcast_i32x4(0xffff, load(p));
-}
-
 // The first word of each of four blocks, byte-swapped, to checks[0 .. count).
-CC_VAES inline void store_checks(__m512i blocks, size_t count, uint32_t* checks) {
+CC_WIDE inline void store_checks(__m512i blocks, size_t count, uint32_t* checks) {
   const __m128i swap = _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3);
   const __m512i firsts = _mm512_maskz_compress_epi32(0x1111, blocks);
   _mm_mask_storeu_epi32(checks, static_cast<__mmask8>((1u << count) - 1),
@@ -111,21 +91,21 @@ CC_VAES inline void store_checks(__m512i blocks, size_t count, uint32_t* checks)
 
 // Four blocks a register, a register for each of `i...`; with one register `count` may be less.
 template <size_t... i>
-CC_VAES inline void checks_vaes(std::index_sequence<i...>, const LinkKey& key,
+CC_WIDE inline void checks_vaes(std::index_sequence<i...>, const LinkKey& key,
                                 const uint8_t* blocks, size_t count, uint32_t* checks) {
   const auto words = static_cast<__mmask8>((1u << (2 * count)) - 1);
-  __m512i round_key = broadcast(key.round_keys.data());
+  __m512i round_key = broadcast_block(key.round_keys.data());
   __m512i state[] = {
       _mm512_xor_si512(_mm512_maskz_loadu_epi64(words, blocks + 64 * i), round_key)...};
   for (size_t at = 16; at < 16 * rounds; at += 16) {
-    round_key = broadcast(key.round_keys.data() + at);
+    round_key = broadcast_block(key.round_keys.data() + at);
     ((state[i] = _mm512_aesenc_epi128(state[i], round_key)), ...);
   }
-  round_key = broadcast(key.round_keys.data() + 16 * rounds);
+  round_key = broadcast_block(key.round_keys.data() + 16 * rounds);
   (store_checks(_mm512_aesenclast_epi128(state[i], round_key), count, checks + 4 * i), ...);
 }
 
-CC_VAES void checks_one_key_vaes(const LinkKey& key, std::span<const Block> blocks,
+CC_WIDE void checks_one_key_vaes(const LinkKey& key, std::span<const Block> blocks,
                                  uint32_t* checks) {
   const uint8_t* p = blocks.data()->data();
   size_t left = blocks.size();
@@ -162,7 +142,7 @@ LinkKey expand_link_key(const std::array<uint8_t, 16>& key) noexcept {
 
 void link_checks(const LinkKey& key, std::span<const Block> blocks, uint32_t* checks) noexcept {
   if (blocks.empty()) return;
-  if (has_vaes()) {
+  if (has_wide()) {
     checks_one_key_vaes(key, blocks, checks);
   } else {
     checks_one_key_aesni(key, blocks, checks);

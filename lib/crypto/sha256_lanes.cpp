@@ -22,10 +22,7 @@ namespace {
 
 constexpr unsigned lanes = 16;
 constexpr unsigned block_bytes = 64;
-constexpr unsigned header_bytes = wire::frame_hashed_header_bytes;
-// What a frame has between the hashed header and the payload.
-constexpr unsigned gap_bytes = wire::frame_header_bytes - header_bytes;
-constexpr __mmask64 header_mask = (uint64_t{1} << header_bytes) - 1;
+constexpr unsigned gap_bytes = frame_gap_bytes;
 constexpr __mmask16 all = 0xffff;
 
 alignas(64) constexpr std::array<uint32_t, 64> round_constants = {
@@ -59,10 +56,6 @@ CC_WIDE_INLINE __m512i swap_words(__m512i v) noexcept {
   return _mm512_shuffle_epi8(v, order);
 }
 
-CC_WIDE_INLINE __mmask64 first_bytes(unsigned count) noexcept {
-  return count >= block_bytes ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
-}
-
 // The first or a last block of a message, padded as FIPS 180-4, 5.1.1 has it.
 CC_WIDE_INLINE __m512i edge_block(const Lane& lane) noexcept {
   const unsigned left = lane.message_bytes > lane.at ? lane.message_bytes - lane.at : 0;
@@ -70,8 +63,7 @@ CC_WIDE_INLINE __m512i edge_block(const Lane& lane) noexcept {
   const uint8_t* const beyond_gap = lane.frame + gap_bytes + lane.at;
   __m512i block;
   if (lane.at == 0) {
-    block = _mm512_maskz_loadu_epi8(present & header_mask, lane.frame);
-    block = _mm512_mask_loadu_epi8(block, present & ~header_mask, beyond_gap);
+    block = load_around_tag(lane.frame, present);
   } else {
     block = _mm512_maskz_loadu_epi8(present, beyond_gap);
   }
