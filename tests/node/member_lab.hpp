@@ -135,6 +135,11 @@ class Lab {
     }
     return true;
   }
+  // And everyone has stated its links, so that its partners can miss it. Who dies before that is
+  // given up only after `silent_ns` (graph/silent.cpp).
+  bool have_one_linked_graph() {
+    return have_one_graph() && nodes[1]->run("show graph").value()["components"] == 1;
+  }
   Inbox& subscribe(unsigned node, const std::string& stream) {
     inboxes.push_back(std::make_unique<Inbox>());
     EXPECT_TRUE(nodes[node]->subscribe(stream, inboxes.back().get()).ok());
@@ -192,10 +197,7 @@ inline void fill(Lab& lab, unsigned members, const std::string& stream = {},
     lab.add({.streams = {"news"}, .membership = membership, .stream = member_stream, .node = node});
   }
   ASSERT_TRUE(lab.run_until([&] { return lab.are_joined(); }));
-  // Everyone has stated its links, so that its partners can miss it.
-  ASSERT_TRUE(lab.run_until([&] {
-    return lab.have_one_graph() && lab.nodes[1]->run("show graph").value()["components"] == 1;
-  }));
+  ASSERT_TRUE(lab.run_until([&] { return lab.have_one_linked_graph(); }));
   ASSERT_TRUE(lab.run_until([&] {
     for (unsigned n = 1; n < lab.nodes.size(); ++n) {
       if (!lab.knows_stream(n, "news")) return false;

@@ -219,7 +219,7 @@ TEST(Membership, WithTwoHostsTheLossOfOneIsNotThatOfTheResource) {
   lab.add({.streams = {"news!"}});
   lab.add({.streams = {"news!"}});
   for (unsigned i = 0; i < 3; ++i) lab.add({.streams = {"news"}});
-  ASSERT_TRUE(lab.run_until([&] { return lab.are_joined() && lab.have_one_graph(); }));
+  ASSERT_TRUE(lab.run_until([&] { return lab.are_joined() && lab.have_one_linked_graph(); }));
   ASSERT_TRUE(lab.run_until([&] {
     for (unsigned n = 3; n < 6; ++n) {
       if (states(*lab.nodes[n]) != std::multiset<std::string>{"live", "live"}) return false;
