@@ -2,6 +2,7 @@
 #include "classify/stage.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "wire/frame.hpp"
 
@@ -11,33 +12,26 @@ namespace {
 
 using stage::Drop;
 
-// Takes frames of one datagram until it ends or the burst is full.
-void cut(stage::Burst& burst, Cursor& cursor) noexcept {
-  stage::Datagram& datagram = burst.datagrams[cursor.datagram];
-  uint16_t offset = cursor.offset == 0 ? uint16_t{wire::hop_header_bytes} : cursor.offset;
+// Takes the frames of one datagram.
+void cut(stage::Burst& burst, unsigned index) noexcept {
+  stage::Datagram& datagram = burst.datagrams[index];
+  unsigned offset = wire::hop_header_bytes;
   datagram.frames_kept = 0;
-  while (cursor.frame < datagram.frame_count && burst.frame_count < stage::frames_max) {
+  for (unsigned i = 0; i < datagram.frame_count; ++i) {
     const unsigned left = datagram.bytes - offset;
     const uint8_t* bytes = datagram.data + offset;
     if (left < wire::frame_header_bytes ||
         left - wire::frame_header_bytes < load_be16(bytes + wire::frame_offset_payload_bytes)) {
       burst.drop_rest(datagram, Drop::truncated);
-      cursor.frame = datagram.frame_count;
-      break;
+      return;
     }
     stage::Frame& frame = burst.frames[burst.frame_count++];
     frame.bytes = bytes;
     frame.length = static_cast<uint16_t>(wire::frame_header_bytes +
                                          load_be16(bytes + wire::frame_offset_payload_bytes));
-    frame.datagram = static_cast<uint8_t>(cursor.datagram);
+    frame.datagram = static_cast<uint8_t>(index);
     ++datagram.frames_kept;
-    offset = static_cast<uint16_t>(offset + frame.length);
-    ++cursor.frame;
-  }
-  if (cursor.frame >= datagram.frame_count) {
-    cursor = {cursor.datagram + 1, 0, 0};
-  } else {
-    cursor.offset = offset;
+    offset += frame.length;
   }
 }
 
@@ -127,8 +121,12 @@ class Finder {
 bool process(stage::Burst& burst, Cursor& cursor, const stream::StreamTable& streams) noexcept {
   burst.frame_count = 0;
   const unsigned first = cursor.datagram;
-  while (cursor.datagram < burst.datagram_count && burst.frame_count < stage::frames_max) {
-    cut(burst, cursor);
+  static_assert(std::numeric_limits<uint8_t>::max() <= stage::frames_max, "one datagram fits");
+  const auto fits = [&](const stage::Datagram& next) {
+    return burst.frame_count + next.frame_count <= stage::frames_max;
+  };
+  while (cursor.datagram < burst.datagram_count && fits(burst.datagrams[cursor.datagram])) {
+    cut(burst, cursor.datagram++);
   }
   if (burst.frame_count == 0) return cursor.datagram != first;
   Finder finder(streams, burst.worker);

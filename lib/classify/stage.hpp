@@ -14,11 +14,10 @@ namespace chaincast::classify {
 // Where the next round of a burst goes on: a burst may hold more frames than one round takes.
 struct Cursor {
   unsigned datagram = 0;
-  uint16_t offset = 0;  // of the next frame in it; 0: its first frame
-  uint8_t frame = 0;    // frames of it already taken
 };
 
-// Fills the burst with the next at most frames_max frames. Returns false when nothing was left.
+// Fills the burst with the frames of the next whole datagrams, at most frames_max: a datagram that
+// two rounds share could not travel on in its own buffer. Returns false when nothing was left.
 bool process(stage::Burst& burst, Cursor& cursor, const stream::StreamTable& streams) noexcept;
 
 }  // namespace chaincast::classify

@@ -7,24 +7,12 @@
 
 namespace chaincast::fanout {
 
-namespace {
-
-void gather_sum(Outgoing& datagram, Stamps& stamps, unsigned place) noexcept {
-  if (!datagram.has_sum) {
-    datagram.sum =
-        payload_sum(datagram.frames_data, datagram.bytes - size_t{wire::hop_header_bytes});
-    datagram.has_sum = true;
-  }
-  stamps.sums[place] = datagram.sum;
-}
-
-}  // namespace
-
 void gather(Outgoing& datagram, Stamps& stamps, unsigned place, bool needs_sum) noexcept {
   stamps.bytes[place] = datagram.bytes;
   stamps.hop_words[place] = datagram.hop_word;
   stamps.tag_xors[place] = __builtin_bswap32(datagram.tag_xor);
-  if (needs_sum) gather_sum(datagram, stamps, place);
+  if (needs_sum && !datagram.has_sum) add_sum(datagram);
+  stamps.sums[place] = datagram.sum;
 }
 
 void Batch::take(std::span<Outgoing> datagrams) noexcept {
@@ -33,7 +21,7 @@ void Batch::take(std::span<Outgoing> datagrams) noexcept {
   totals_ = {};
   source_count_ = 0;
   is_alike_ = false;
-  has_sums_ = false;
+  has_sums_ = true;
   bytes_min_ = 0xffff;
   bytes_max_ = 0;
   for (unsigned i = 0; i < count_; ++i) {
@@ -46,6 +34,7 @@ void Batch::take(std::span<Outgoing> datagrams) noexcept {
     bytes_min_ = std::min(bytes_min_, out.bytes);
     bytes_max_ = std::max(bytes_max_, out.bytes);
     gather(out, stamps_, i, false);
+    has_sums_ = has_sums_ && out.has_sum;
   }
   is_alike_ = true;
 }
@@ -68,7 +57,7 @@ bool Batch::is_shared_by(const Peer& peer) const noexcept {
 
 Stamps& Batch::stamps(bool needs_sums) noexcept {
   if (needs_sums && !has_sums_) {
-    for (unsigned i = 0; i < count_; ++i) gather_sum(*all_[i], stamps_, i);
+    for (unsigned i = 0; i < count_; ++i) gather(*all_[i], stamps_, i, true);
     has_sums_ = true;
   }
   return stamps_;

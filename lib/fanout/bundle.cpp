@@ -41,6 +41,11 @@ Outgoing adopt(rte_mbuf* mbuf) noexcept {
   return out;
 }
 
+void add_sum(Outgoing& datagram) noexcept {
+  datagram.sum = payload_sum(datagram.frames_data, datagram.bytes - size_t{wire::hop_header_bytes});
+  datagram.has_sum = true;
+}
+
 void settle(Outgoing& datagram) noexcept {
   if (datagram.payload == nullptr || datagram.used == datagram.granted) return;
   const auto unused = static_cast<int16_t>(datagram.granted - datagram.used);
@@ -56,29 +61,6 @@ struct Bundler::Audience {
   unsigned receivers = 0;
   unsigned sharing = 0;  // of these, on ports that take chained buffers
   unsigned bytes_max = 0;
-
-  struct Survey {
-    unsigned smallest = ~0u;
-    unsigned second = ~0u;
-    size_t smallest_at = 0;
-    unsigned sharing = 0;
-  };
-
-  static Survey survey(const PeerSnapshot& peers) noexcept {
-    Survey s;
-    for (size_t i = 0; i < peers.peers.size(); ++i) {
-      const Peer& peer = peers.peers[i];
-      s.sharing += peer.shared_segments ? 1u : 0u;
-      if (peer.datagram_bytes_max < s.smallest) {
-        s.second = s.smallest;
-        s.smallest = peer.datagram_bytes_max;
-        s.smallest_at = i;
-      } else {
-        s.second = std::min<unsigned>(s.second, peer.datagram_bytes_max);
-      }
-    }
-    return s;
-  }
 
   Audience(const PeerSnapshot& peers, const Survey& survey, uint32_t source) noexcept
       : receivers(static_cast<unsigned>(peers.peers.size())),
@@ -112,20 +94,36 @@ struct Bundler::Run {
 Bundler::Bundler(rte_mempool* payloads) noexcept
     : payloads_(payloads), copy_bytes_max_(copy_capacity(payloads)) {}
 
+Bundler::Survey Bundler::survey(const PeerSnapshot& peers) noexcept {
+  Survey s;
+  for (size_t i = 0; i < peers.peers.size(); ++i) {
+    const Peer& peer = peers.peers[i];
+    s.sharing += peer.shared_segments ? 1u : 0u;
+    s.needs_sums = s.needs_sums || peer.needs_sums;
+    if (peer.datagram_bytes_max < s.smallest) {
+      s.second = s.smallest;
+      s.smallest = peer.datagram_bytes_max;
+      s.smallest_at = i;
+    } else {
+      s.second = std::min<unsigned>(s.second, peer.datagram_bytes_max);
+    }
+  }
+  return s;
+}
+
 void Bundler::pack(const stage::Burst& burst, const PeerSnapshot& peers) noexcept {
-  CC_ASSERT(count_ == 0);
+  CC_ASSERT(has_room());
   CC_ASSERT(burst.frame_count <= stage::frames_max);
-  const Audience::Survey survey = Audience::survey(peers);
+  if (packed_[0].count + packed_[1].count == 0) survey_ = survey(peers);
   look_up_refusals(burst);
   survey_datagrams(burst);
   const unsigned groups = sort_frames(burst);
   for (unsigned g = 0; g < groups; ++g) {
     const Group& group = groups_[g];
     const Audience audience = group.refused_by == nullptr
-                                  ? Audience(peers, survey, group.source)
+                                  ? Audience(peers, survey_, group.source)
                                   : Audience(peers, *group.refused_by, group.source);
     if (audience.receivers > 0) pack_group(burst, group, audience);
-    if (group.is_priority) priority_count_ = count_;
   }
 }
 
@@ -147,9 +145,10 @@ void Bundler::look_up_refusals(const stage::Burst& burst) noexcept {
 }
 
 void Bundler::settle_all() noexcept {
-  for (unsigned i = 0; i < count_; ++i) settle(outgoing_[i]);
-  count_ = 0;
-  priority_count_ = 0;
+  for (Packed& of_class : packed_) {
+    for (unsigned i = 0; i < of_class.count; ++i) settle(of_class.datagrams[i]);
+    of_class.count = 0;
+  }
 }
 
 void Bundler::survey_datagrams(const stage::Burst& burst) noexcept {
@@ -319,9 +318,11 @@ void Bundler::pack_group(const stage::Burst& burst, const Group& group,
 
 void Bundler::emit(const stage::Burst& burst, const Audience& audience,
                    std::span<const uint8_t> frames) noexcept {
-  CC_ASSERT(count_ < outgoing_.size());
+  const stage::Frame& first = burst.frames[frames[0]];
+  Packed& of_class = packed_[first.is_priority ? 1 : 0];
+  CC_ASSERT(of_class.count < of_class.datagrams.size());
   // In place: an assignment would be loads of what has just been stored in parts.
-  Outgoing& out = *std::construct_at(&outgoing_[count_++]);
+  Outgoing& out = *std::construct_at(&of_class.datagrams[of_class.count++]);
   unsigned bytes = wire::hop_header_bytes;
   unsigned hops = 0;
   for (const uint8_t index : frames) {
@@ -330,7 +331,6 @@ void Bundler::emit(const stage::Burst& burst, const Audience& audience,
     hops = std::max<unsigned>(hops, burst.datagrams[frame.datagram].hops);
     out.tag_xor ^= wire::tag_words_xor(frame.bytes + wire::frame_offset_tag);
   }
-  const stage::Frame& first = burst.frames[frames[0]];
   out.indices = frames.data();
   out.source = burst.datagrams[first.datagram].peer;
   out.refused_by = refusals_[frames[0]];
@@ -348,6 +348,8 @@ void Bundler::emit(const stage::Burst& burst, const Audience& audience,
   } else {
     copy(burst, out, audience, frames);
   }
+  // While the frames are in the cache.
+  if (survey_.needs_sums && out.drop == stage::Drop::count_) add_sum(out);
 }
 
 void Bundler::share(const stage::Burst& burst, Outgoing& out, const Audience& audience,

@@ -4,6 +4,7 @@
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -37,6 +38,8 @@ struct Outgoing {
 
 // A datagram that control made; `mbuf` points at its hop header, and belongs to the result.
 Outgoing adopt(rte_mbuf* mbuf) noexcept;
+// Fills `sum`.
+void add_sum(Outgoing& datagram) noexcept;
 // Gives back the references that no copy took.
 void settle(Outgoing& datagram) noexcept;
 
@@ -53,18 +56,30 @@ class Bundler {
  public:
   explicit Bundler(rte_mempool* payloads) noexcept;
 
-  // Datagrams for the burst's frames; valid until settle(), which must follow. Those of a group
-  // without receivers are left out.
+  // Datagrams for the burst's frames, behind those of earlier calls; valid until settle_all(),
+  // which must follow while the received datagrams are there and before `peers` is another. Those
+  // of a group without receivers are left out.
   void pack(const stage::Burst& burst, const PeerSnapshot& peers) noexcept;
-  std::span<Outgoing> priority() noexcept { return {outgoing_.data(), priority_count_}; }
-  std::span<Outgoing> bulk() noexcept {
-    return {outgoing_.data() + priority_count_, count_ - priority_count_};
+  // Whether a burst of as many frames as there may be finds place.
+  bool has_room() const noexcept {
+    return std::max(packed_[0].count, packed_[1].count) <= waiting_max - stage::frames_max;
+  }
+  std::span<Outgoing> packed(bool is_priority) noexcept {
+    Packed& of_class = packed_[is_priority ? 1 : 0];
+    return {of_class.datagrams.data(), of_class.count};
   }
   void settle_all() noexcept;
 
  private:
-  struct Audience;  // who receives a group
-  struct Run;       // frames of one datagram that follow each other in a group
+  struct Audience;            // who receives a group
+  struct Run;                 // frames of one datagram that follow each other in a group
+  struct Survey {             // of all peers
+    unsigned smallest = ~0u;  // datagram_bytes_max, of the peer `smallest_at`
+    unsigned second = ~0u;
+    size_t smallest_at = 0;
+    unsigned sharing = 0;     // on ports that take chained buffers
+    bool needs_sums = false;  // any of them
+  };
   struct Group {
     uint32_t source = 0;
     bool is_priority = false;
@@ -82,7 +97,13 @@ class Bundler {
     bool is_one_run = true;   // they are of one group and follow each other in the burst
   };
   static constexpr unsigned keys_max = 2 * stage::datagrams_max;  // classes and sources
+  static constexpr unsigned waiting_max = 2 * stage::frames_max;
+  struct Packed {
+    unsigned count = 0;
+    std::array<Outgoing, waiting_max> datagrams;
+  };
 
+  static Survey survey(const PeerSnapshot& peers) noexcept;
   void survey_datagrams(const stage::Burst& burst) noexcept;
   void look_up_refusals(const stage::Burst& burst) noexcept;
   unsigned sort_frames(const stage::Burst& burst) noexcept;
@@ -98,9 +119,8 @@ class Bundler {
 
   rte_mempool* const payloads_;
   const unsigned copy_bytes_max_;  // frames that fit one buffer of the pool
-  unsigned count_ = 0;
-  unsigned priority_count_ = 0;
-  std::array<Outgoing, stage::frames_max> outgoing_;
+  std::array<Packed, 2> packed_;   // bulk, priority
+  Survey survey_;
   std::array<uint8_t, stage::frames_max> order_;                    // frame indices, by group
   std::array<Group, stage::frames_max> groups_;                     // priority groups first
   std::array<const stream::PeerSet*, stage::frames_max> refusals_;  // of each frame's stream

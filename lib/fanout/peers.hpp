@@ -53,6 +53,7 @@ struct Peer {
   bool shared_segments = false;   // resolved from the port's capabilities and its `copy` setting
   bool checksum_offload = false;  // UDP
   bool ipv4_checksum_offload = false;
+  bool needs_sums = false;  // UDP checksums are made here
   uint16_t copybreak_bytes = 0;
   uint16_t datagram_bytes_max = 0;  // hop header and frames that fit the path MTU
   std::vector<Way> ways;            // [0] lane 0, used by worker 0 only; [1 + w] worker w's lane
@@ -62,6 +63,7 @@ struct Peer {
   void add_way(const port::Destination& to, std::shared_ptr<hop::TxLane> lane, uint16_t tx_queue) {
     ways.push_back(
         {to, HeaderPlan(to, checksum_offload, ipv4_checksum_offload), std::move(lane), tx_queue});
+    needs_sums = needs_sums || ways.back().plan.needs_payload_sum();
   }
 };
 

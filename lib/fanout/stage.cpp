@@ -123,18 +123,25 @@ void Fanout::Impl::copy_to(const Peer& peer, bool is_priority, std::span<Outgoin
   }
 }
 
-void Fanout::process(stage::Burst& burst, const PeerSnapshot& peers) noexcept {
+void Fanout::pack(stage::Burst& burst, const PeerSnapshot& peers) noexcept {
   if (burst.frame_count == 0 || peers.peers.empty()) return;
   CC_ASSERT(peers.peers.size() <= Outbox::peers_max);
+  Losses losses;
+  const std::array<rte_mempool*, 2> pools = {impl_->config.headers, impl_->config.payloads};
+  impl_->outbox.relieve(burst, pools, losses);
+  losses.report([&](Drop reason, uint64_t copies) { burst.count(reason, copies); });
+  impl_->bundler.pack(burst, peers);
+  // An observer is told of frames, which are gone once others are packed.
+  if (impl_->outbox.observer() != nullptr || !impl_->bundler.has_room()) send(burst, peers);
+}
+
+void Fanout::send(stage::Burst& burst, const PeerSnapshot& peers) noexcept {
   Impl& impl = *impl_;
   impl.burst = &burst;
   impl.outbox.set_now(burst.now_ns);
   Losses losses;
-  const std::array<rte_mempool*, 2> pools = {impl.config.headers, impl.config.payloads};
-  impl.outbox.relieve(burst, pools, losses);
-  impl.bundler.pack(burst, peers);
   for (const bool is_priority : {true, false}) {
-    std::span<Outgoing> left = is_priority ? impl.bundler.priority() : impl.bundler.bulk();
+    std::span<Outgoing> left = impl.bundler.packed(is_priority);
     while (!left.empty()) {
       const std::span<Outgoing> datagrams = left.first(std::min<size_t>(left.size(), Batch::max));
       left = left.subspan(datagrams.size());

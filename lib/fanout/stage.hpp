@@ -43,9 +43,17 @@ class Fanout {
 
   // Worker. Who is told what goes to the ports from now on; null: nobody.
   void observe(stage::Observer* observer) noexcept;
-  // Worker. Copies all frames of the burst to their peers: handed to the ports at once as long as
-  // they take them (the headers are still in the cache then), queued otherwise.
-  void process(stage::Burst& burst, const PeerSnapshot& peers) noexcept;
+  // Worker. Packs the burst's frames; send() must follow, with the same `peers`, before the burst
+  // is released. The more is packed until then, the less a copy costs: what a peer costs apart from
+  // its copies is some six of them. Sends what is packed already where there would be too much.
+  void pack(stage::Burst& burst, const PeerSnapshot& peers) noexcept;
+  // Worker. Copies what is packed to its peers: handed to the ports at once as long as they take it
+  // (the headers are still in the cache then), queued otherwise.
+  void send(stage::Burst& burst, const PeerSnapshot& peers) noexcept;
+  void process(stage::Burst& burst, const PeerSnapshot& peers) noexcept {
+    pack(burst, peers);
+    send(burst, peers);
+  }
   // Worker. One datagram of control's making to one peer (class priority): a sealed control message
   // (`bytes` from the hop header on, unstamped, with its tag_xor) or a resent frame (hop header and
   // one frame). Stamps version, link id, seq and check; flags, count and hops stay as they are.

@@ -53,9 +53,10 @@ void Line::run_stages(const fanout::PeerSnapshot& peers) noexcept {
       stream::mark_origin_commits(burst_);
     passed(burst_, Point::commit);
     counters_.frames_kept.add(burst_.frame_count);
-    fanout_.process(burst_, peers);
+    fanout_.pack(burst_, peers);
     passed(burst_, Point::fanout);
   }
+  fanout_.send(burst_, peers);
   burst_.release();
 }
 

@@ -106,9 +106,8 @@ TEST_F(ClassifyTest, RunsOfNeighboursAreJudgedAndCountedEachByItsOwnHeader) {
   burst_.release();
 }
 
-// 64 datagrams of 12 frames hold 768 frames; a round takes 256 and the next goes on in the same
-// datagram.
-TEST_F(ClassifyTest, ResumesInTheMiddleOfADatagram) {
+// 64 datagrams of 12 frames hold 768 frames; a round takes 21 of them, for 22 have 264.
+TEST_F(ClassifyTest, ARoundTakesWholeDatagrams) {
   Seq seq = 0;
   for (int d = 0; d < 64; ++d) {
     std::vector<Bytes> frames;
@@ -119,9 +118,16 @@ TEST_F(ClassifyTest, ResumesInTheMiddleOfADatagram) {
   unsigned rounds = 0;
   while (next()) {
     ++rounds;
-    for (unsigned i = 0; i < burst_.frame_count; ++i) seen.push_back(burst_.frames[i].seq);
+    ASSERT_EQ(burst_.frame_count, rounds < 4 ? 252u : 12u);
+    const stage::Frame& last = burst_.frames[burst_.frame_count - 1];
+    int of_last = 0;
+    for (unsigned i = 0; i < burst_.frame_count; ++i) {
+      seen.push_back(burst_.frames[i].seq);
+      of_last += burst_.frames[i].datagram == last.datagram ? 1 : 0;
+    }
+    EXPECT_EQ(of_last, burst_.datagrams[last.datagram].frame_count);
   }
-  EXPECT_EQ(rounds, 3u);
+  EXPECT_EQ(rounds, 4u);
   ASSERT_EQ(seen.size(), seq);
   for (Seq i = 0; i < seq; ++i) EXPECT_EQ(seen[i], i);
   burst_.release();

@@ -240,6 +240,11 @@ rte_mbuf* World::arrive(uint32_t source, uint8_t hops, const std::vector<TestFra
   return mbuf;
 }
 
+void World::pack_round() {
+  fanout->pack(*burst, peers);
+  burst->frame_count = 0;
+}
+
 void World::process() {
   fanout->process(*burst, peers);
   burst->release();
