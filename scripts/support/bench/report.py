@@ -2,6 +2,7 @@
 """docs/performance.md from stored results. Every number on that page comes from here."""
 
 import json
+import re
 import shutil
 
 from bench import more, run, svg
@@ -9,18 +10,35 @@ from bench.goals import BASELINE, FANOUTS, ROWS, STRICT, SUITES, TUNNELS
 
 PAGE = run.ROOT / "docs/performance.md"
 PLOTS = run.ROOT / "docs/performance"
+ELSEWHERE = run.RESULTS / "elsewhere"
 NAMES = {"hub-aes256": "tunnels, AES-256-GCM", "hub-aes128": "tunnels, AES-128-GCM",
          "hub-gmac": "tunnels, ESP null + AES-256-GMAC", "hub-group": "one group SA, AES-256-GCM",
          "secgw": "ipsec-secgw, AES-256-GCM"}
 
 
 def stored(name):
-    """The newest result of that name: of this tree's build, else what is committed."""
+    """The newest result of that name: of this tree's build, else what is committed. All of the page
+    is of one processor; what was measured on another does not replace it."""
     new, old = run.STORE / f"{name}.json", run.RESULTS / f"{name}.json"
-    if new.exists():
+    if new.exists() and not (old.exists() and model_of(new) != model_of(old)):
         run.RESULTS.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(new, old)
     return json.loads(old.read_text()) if old.exists() else None
+
+
+def model_of(path):
+    return json.loads(path.read_text())["machine"]["cpu_model"]
+
+
+def stored_elsewhere():
+    """The comparison with IPsec on other processors, one of each: the table, without its rows."""
+    new, old = run.STORE / "ipsec.json", run.RESULTS / "ipsec.json"
+    if new.exists() and model_of(new) != model_of(old):
+        document = json.loads(new.read_text())
+        slug = re.sub("[^a-z0-9]+", "-", document["machine"]["cpu_model"].lower()).strip("-")
+        kept = {key: document[key] for key in ("name", "is_quick", "machine", "goals", "warm")}
+        run.write({**kept, "spread": spread(document)}, ELSEWHERE / f"ipsec-{slug}.json")
+    return [json.loads(path.read_text()) for path in sorted(ELSEWHERE.glob("ipsec-*.json"))]
 
 
 def table(head, rows):
@@ -151,10 +169,10 @@ def plots(document):
             svg.plot("times the cheapest IPsec, AES-256, one core", "peers", "ratio", some))
 
 
-def least_fanout(document, suites):
+def least_fanout(documents, suites):
     """From how many peers on every row and suite of a kind is ahead; None: from none measured."""
     for fanout in FANOUTS:
-        if all(one["ratio"] > 1 for one in document["goals"]
+        if all(one["ratio"] > 1 for document in documents for one in document["goals"]
                if one["suites"] == suites and one["fanout"] >= fanout):
             return fanout
     return None
@@ -177,15 +195,28 @@ def group(document):
             f"dearer than every one in {behind}.")
 
 
-def claim(document):
+def claim(documents):
+    """What holds on every processor that was measured."""
     out = []
     for kind, names in (("strict", STRICT), ("ct, gmac", [s for s in SUITES if s not in STRICT])):
-        least = least_fanout(document, kind)
+        least = least_fanout(documents, kind)
         text = ", ".join(f"`{name}`" for name in names)
         if least is None:
             out.append(f"- {text}: on at least one row not ahead at any N that was measured.")
         else:
             out.append(f"- {text}: ahead on every row of this page from N={least} on.")
+    return out
+
+
+def elsewhere(documents):
+    if not documents:
+        return ["No other was measured."]
+    out = []
+    for document in documents:
+        reached = sum(one["is_reached"] for one in document["goals"])
+        out += [of_machine(document) + ". " + document["spread"] + ". "
+                f"{reached} of {len(document['goals'])} goals are reached.", "",
+                *goals(document["goals"])]
     return out
 
 
@@ -262,8 +293,9 @@ def write():
     if document is None:
         run.fail("nothing is stored: scripts/bench ipsec")
     plots(document)
+    others = stored_elsewhere()
     parts = {"machine": [of_machine(document)], "group": [group(document)],
-             "claim": claim(document),
+             "claim": claim([document, *others]), "elsewhere": elsewhere(others),
              "goals": goals(document["goals"]), "warm": goals(document["warm"]),
              "details": details(document), "spread": [spread(document)],
              "goodput": goodput(document), "kind": ["quick" if document["is_quick"] else "full"]}
