@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/assert.hpp"
+#include "base/checksum.hpp"
 #include "dedup/window_impl.hpp"
 
 namespace chaincast::dedup {
@@ -325,8 +326,10 @@ void Window::commit(std::span<const Arrival> arrivals, CommitResult* results) no
   if (streams) Slot::stream_barrier();
   for (size_t i = 0; i < arrivals.size(); ++i) {
     const Arrival& a = arrivals[i];
-    if (results[i].outcome == Commit::committed)
-      w.slot_of(a.seq).fill(*a.digest, a.frame, a.length);
+    if (results[i].outcome != Commit::committed) continue;
+    w.slot_of(a.seq).fill(*a.digest, a.frame, a.length);
+    // The copy has just brought it into the first cache.
+    if (a.sum != nullptr) *a.sum = internet_sum(a.frame, a.length);
   }
   if (streams) Slot::stream_barrier();
   for (size_t i = 0; i < arrivals.size(); ++i) {

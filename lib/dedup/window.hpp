@@ -69,8 +69,9 @@ struct Arrival {
   const Digest* digest;
   const uint8_t* frame;  // header and payload, at least a header
   uint16_t length;
-  bool allow_second;  // a conflicting variant may take a place in the side table, unless the
-                      // origin's word about this seq is known
+  bool allow_second;        // a conflicting variant may take a place in the side table, unless the
+                            // origin's word about this seq is known
+  uint32_t* sum = nullptr;  // where its internet_sum() goes if it is committed; null: nowhere
 };
 
 inline constexpr unsigned size_log2_min = 10;

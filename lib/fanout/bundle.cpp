@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/assert.hpp"
+#include "base/checksum.hpp"
 #include "fanout/stamp.hpp"
 #include "wire/frame.hpp"
 
@@ -42,7 +43,8 @@ Outgoing adopt(rte_mbuf* mbuf) noexcept {
 }
 
 void add_sum(Outgoing& datagram) noexcept {
-  datagram.sum = payload_sum(datagram.frames_data, datagram.bytes - size_t{wire::hop_header_bytes});
+  datagram.sum =
+      internet_sum(datagram.frames_data, datagram.bytes - size_t{wire::hop_header_bytes});
   datagram.has_sum = true;
 }
 
@@ -83,6 +85,22 @@ struct Bundler::Audience {
       bytes_max = std::min<unsigned>(bytes_max, peer.datagram_bytes_max);
     }
   }
+};
+
+// Of a datagram, from those of its frames.
+class Bundler::Sums {
+ public:
+  explicit Sums(bool are_known) noexcept : are_known_(are_known) {}
+  void add(const stage::Frame& frame, unsigned offset) noexcept {
+    are_known_ = are_known_ && frame.sum != stage::no_sum;
+    sum_ += offset % 2 == 0 ? frame.sum : internet_sum_at_odd(frame.sum);
+  }
+  bool are_known() const noexcept { return are_known_; }
+  uint32_t folded() const noexcept { return fold_internet_sum(sum_); }
+
+ private:
+  bool are_known_;
+  uint64_t sum_ = 0;
 };
 
 struct Bundler::Run {
@@ -325,8 +343,10 @@ void Bundler::emit(const stage::Burst& burst, const Audience& audience,
   Outgoing& out = *std::construct_at(&of_class.datagrams[of_class.count++]);
   unsigned bytes = wire::hop_header_bytes;
   unsigned hops = 0;
+  Sums sums{burst.wants_sums};
   for (const uint8_t index : frames) {
     const stage::Frame& frame = burst.frames[index];
+    sums.add(frame, bytes);
     bytes += frame.length;
     hops = std::max<unsigned>(hops, burst.datagrams[frame.datagram].hops);
     out.tag_xor ^= wire::tag_words_xor(frame.bytes + wire::frame_offset_tag);
@@ -348,8 +368,13 @@ void Bundler::emit(const stage::Burst& burst, const Audience& audience,
   } else {
     copy(burst, out, audience, frames);
   }
-  // While the frames are in the cache.
-  if (survey_.needs_sums && out.drop == stage::Drop::count_) add_sum(out);
+  if (!survey_.needs_sums || out.drop != stage::Drop::count_) return;
+  if (sums.are_known()) {
+    out.sum = sums.folded();
+    out.has_sum = true;
+  } else {
+    add_sum(out);
+  }
 }
 
 void Bundler::share(const stage::Burst& burst, Outgoing& out, const Audience& audience,

@@ -25,7 +25,7 @@ struct Outgoing {
   const stream::PeerSet* refused_by = nullptr;  // nor do these; null: none
   uint32_t tag_xor = 0;
   uint32_t hop_word = 0;     // first_hop_word() to be sent
-  uint32_t sum = 0;          // payload_sum() of the frames, where has_sum
+  uint32_t sum = 0;          // internet_sum() of the frames, where has_sum
   uint16_t bytes = 0;        // hop header and frames
   uint16_t frames = 0;       // 0: a control message; above 255 only with `drop`
   uint16_t room = 0;         // free bytes before the frames that one copy may fill; 0: none may
@@ -69,9 +69,12 @@ class Bundler {
     return {of_class.datagrams.data(), of_class.count};
   }
   void settle_all() noexcept;
+  // Whether a peer of the newest snapshot needs the frames' sums.
+  bool needs_sums() const noexcept { return survey_.needs_sums; }
 
  private:
-  struct Audience;            // who receives a group
+  struct Audience;  // who receives a group
+  class Sums;
   struct Run;                 // frames of one datagram that follow each other in a group
   struct Survey {             // of all peers
     unsigned smallest = ~0u;  // datagram_bytes_max, of the peer `smallest_at`

@@ -239,7 +239,7 @@ rte_mbuf* Copier::complete(const port::Destination& to, bool udp_offload, bool i
   std::memcpy(&hop.high, rte_pktmbuf_mtod(datagram, const uint8_t*) + 8, 8);
   Outgoing out = adopt(datagram);
   if (plan.needs_payload_sum()) {
-    out.sum = payload_sum(out.frames_data, out.bytes - wire::hop_header_bytes);
+    out.sum = internet_sum(out.frames_data, out.bytes - wire::hop_header_bytes);
   }
   const Form form = out.room >= plan.reach_bytes() ? Form::headroom : Form::linear;
   rte_mbuf* const packet = acquire_one(out, form);

@@ -132,10 +132,14 @@ void Fanout::pack(stage::Burst& burst, const PeerSnapshot& peers) noexcept {
   losses.report([&](Drop reason, uint64_t copies) { burst.count(reason, copies); });
   impl_->bundler.pack(burst, peers);
   // An observer is told of frames, which are gone once others are packed.
-  if (impl_->outbox.observer() != nullptr || !impl_->bundler.has_room()) send(burst, peers);
+  if (impl_->outbox.observer() != nullptr || !impl_->bundler.has_room()) fan_out(burst, peers);
 }
 
-void Fanout::send(stage::Burst& burst, const PeerSnapshot& peers) noexcept {
+bool Fanout::wants_sums() const noexcept {
+  return impl_->bundler.needs_sums();
+}
+
+void Fanout::fan_out(stage::Burst& burst, const PeerSnapshot& peers) noexcept {
   Impl& impl = *impl_;
   impl.burst = &burst;
   impl.outbox.set_now(burst.now_ns);

@@ -18,12 +18,13 @@
 // header template, link seq, link check (batched per peer), checksums. tx drains the queues,
 // priority first; what a full port gives back stays in order.
 //
-// Reads Frame bytes, length, datagram, is_priority, stream; Datagram mbuf, peer, hops. Moves the
-// data pointer of received mbufs and may overwrite what precedes their first kept frame, so nothing
-// may read a received hop header after this stage; frame bytes never change. Drops, in copies of
-// frames (a control message counts as one), both in total and per peer (PeerQueue::drops):
-// too_many_hops, too_big, queue_full, rate, no_mbuf, tx_failed, pool_low, peer_gone. For each peer:
-// frames offered = sent + dropped + queued. Cost, figures and structure: docs/fanout.md.
+// Reads Frame bytes, length, datagram, is_priority, stream, sum; Datagram mbuf, peer, hops.
+// Moves the data pointer of received mbufs and may overwrite what precedes their first kept
+// frame, so nothing may read a received hop header after this stage; frame bytes never change.
+// Drops, in copies of frames (a control message counts as one), both in total and per peer
+// (PeerQueue::drops): too_many_hops, too_big, queue_full, rate, no_mbuf, tx_failed, pool_low,
+// peer_gone. For each peer: frames offered = sent + dropped + queued. Cost, figures and
+// structure: docs/fanout.md.
 namespace chaincast::fanout {
 
 struct FanoutConfig {
@@ -43,16 +44,19 @@ class Fanout {
 
   // Worker. Who is told what goes to the ports from now on; null: nobody.
   void observe(stage::Observer* observer) noexcept;
-  // Worker. Packs the burst's frames; send() must follow, with the same `peers`, before the burst
-  // is released. The more is packed until then, the less a copy costs: what a peer costs apart from
-  // its copies is some six of them. Sends what is packed already where there would be too much.
+  // Worker. For Burst::wants_sums: whether some peer of the last burst had them made here.
+  bool wants_sums() const noexcept;
+  // Worker. Packs the burst's frames; fan_out() must follow, with the same `peers`, before the
+  // burst is released. The more is packed until then, the less a copy costs: what a peer costs
+  // apart from its copies is some six of them. Sends what is packed already where there would be
+  // too much.
   void pack(stage::Burst& burst, const PeerSnapshot& peers) noexcept;
   // Worker. Copies what is packed to its peers: handed to the ports at once as long as they take it
   // (the headers are still in the cache then), queued otherwise.
-  void send(stage::Burst& burst, const PeerSnapshot& peers) noexcept;
+  void fan_out(stage::Burst& burst, const PeerSnapshot& peers) noexcept;
   void process(stage::Burst& burst, const PeerSnapshot& peers) noexcept {
     pack(burst, peers);
-    send(burst, peers);
+    fan_out(burst, peers);
   }
   // Worker. One datagram of control's making to one peer (class priority): a sealed control message
   // (`bytes` from the hop header on, unstamped, with its tag_xor) or a resent frame (hop header and

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "base/checksum.hpp"
 #include "port/port.hpp"
 #include "wire/frame.hpp"
 
@@ -17,18 +18,6 @@
 // copy then costs one 64-byte store and a few sums (RFC 768, 791, 1071, 8200). Pure functions on
 // bytes. One's complement sums are kept in memory byte order (RFC 1071, section 2(B)), unfolded.
 namespace chaincast::fanout {
-
-// One's complement sum of `bytes` bytes as if they began at an even offset, folded to 16 bits.
-// At most 64 KB. About 1 ns per 40 bytes, per 100 where the processor has AVX512_VNNI.
-uint32_t payload_sum(const uint8_t* data, size_t bytes) noexcept;
-// What payload_sum() does on other processors; for tests.
-uint32_t payload_sum_avx2(const uint8_t* data, size_t bytes) noexcept;
-
-// Adding the rotated sum leaves low + high + carry in the upper half.
-inline uint32_t fold_sum(uint64_t sum) noexcept {
-  const auto half = static_cast<uint32_t>((sum + std::rotl(sum, 32)) >> 32);
-  return (half + std::rotl(half, 16)) >> 16;
-}
 
 // A hop header in memory byte order, as two words that stay in registers: a 16-byte load of parts
 // just stored would stall every copy by 20 cycles.
@@ -59,7 +48,7 @@ struct Stamps {
   alignas(64) std::array<uint32_t, max> bytes;      // of the datagram, from the hop header on
   alignas(64) std::array<uint32_t, max> hop_words;  // the hop header's first word, to be sent
   alignas(64) std::array<uint32_t, max> tag_xors;   // big-endian
-  alignas(64) std::array<uint32_t, max> sums;       // payload_sum() of the frames
+  alignas(64) std::array<uint32_t, max> sums;       // internet_sum() of the frames
   alignas(64) std::array<uint32_t, max> seqs;       // big-endian, as are all below
   alignas(64) std::array<uint32_t, max> checks;
   alignas(64) std::array<uint32_t, max> ip_words;   // length and, above it, IPv4 header checksum
@@ -162,7 +151,7 @@ class HeaderPlan {
     std::memcpy(bytes.data(), &hop, bytes.size());
     const uint64_t sum = half_sum(hop.low) + half_sum(hop.high);
     put(end, bytes.data(), ip_word(datagram_bytes),
-        udp_word(datagram_bytes, fold_sum(sum) + frames_sum));
+        udp_word(datagram_bytes, fold_internet_sum(sum) + frames_sum));
   }
 
  private:

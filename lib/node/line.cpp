@@ -56,7 +56,7 @@ void Line::run_stages(const fanout::PeerSnapshot& peers) noexcept {
     fanout_.pack(burst_, peers);
     passed(burst_, Point::fanout);
   }
-  fanout_.send(burst_, peers);
+  fanout_.fan_out(burst_, peers);
   burst_.release();
 }
 
@@ -84,6 +84,7 @@ unsigned Line::poll(TimeNs now_ns) noexcept {
   }
   now_ns_ = now_ns;
   burst_.now_ns = now_ns;
+  burst_.wants_sums = fanout_.wants_sums();
   const fanout::PeerSnapshot* published = plane_.peers.read();
   const fanout::PeerSnapshot& peers = published != nullptr ? *published : no_peers_;
   unsigned moved = run_commands(peers);
@@ -232,6 +233,7 @@ void Line::add_own(const Command& command) noexcept {
 void Line::flush_own(const fanout::PeerSnapshot& peers) noexcept {
   if (own_.datagram_count == 0) return;
   own_.now_ns = now_ns_;
+  own_.wants_sums = fanout_.wants_sums();
   stream::commit(own_);
   if (plane_.is_voting.load(std::memory_order_relaxed)) [[unlikely]]
     stream::mark_origin_commits(own_);

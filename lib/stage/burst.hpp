@@ -32,6 +32,7 @@ namespace chaincast::stage {
 
 inline constexpr unsigned datagrams_max = 64;
 inline constexpr unsigned frames_max = 256;
+inline constexpr uint32_t no_sum = ~uint32_t{0};   // of a frame: nobody has made it
 inline constexpr uint32_t no_peer = ~uint32_t{0};  // frames of this node's own origins
 // What a judge of filter_datagrams says of a datagram whose content somebody else has copied: its
 // mbuf is freed, and it is no drop.
@@ -69,6 +70,7 @@ struct Frame {
   stream::Stream* stream = nullptr;       // classify; valid until the end of the burst
   const crypto::SuiteKey* key = nullptr;  // as long
   Digest digest{};                        // verify
+  uint32_t sum = no_sum;                  // commit, where Burst::wants_sums: internet_sum()
 };
 
 class Burst {
@@ -85,6 +87,8 @@ class Burst {
   std::array<Frame, frames_max> frames;
   unsigned frame_count = 0;
   TimeNs now_ns = 0;
+  // Set by the owner: commit makes the sums of long frames that fanout needs, while it copies them.
+  bool wants_sums = false;
 
   // Who is told what happens to the burst; null: nobody. Set by the burst's owner while it is
   // empty.

@@ -65,17 +65,29 @@ Drop judge_commit(stage::Frame& frame, dedup::CommitResult result, WorkerShare& 
   return Drop::conflict;
 }
 
+// Short frames travel together, and cost less summed so than one by one.
+constexpr unsigned summed_bytes_min = 512;
+
 // Neighbours of one stream are committed together.
-void commit_runs(const stage::Burst& burst, dedup::CommitResult* results) noexcept {
+void commit_runs(stage::Burst& burst, dedup::CommitResult* results) noexcept {
   std::array<dedup::Arrival, stage::datagrams_max> run;
+  const auto wants_sum = [&](const stage::Frame& frame) {
+    return burst.wants_sums && frame.length >= summed_bytes_min;
+  };
   for (unsigned first = 0; first < burst.frame_count;) {
     Stream* const stream = burst.frames[first].stream;
     unsigned count = 0;
     for (unsigned i = first; i < burst.frame_count && count < run.size(); ++i) {
-      const stage::Frame& frame = burst.frames[i];
+      stage::Frame& frame = burst.frames[i];
       if (frame.stream != stream) break;
-      run[count++] = {frame.seq,   frame.tag48,  &frame.digest,
-                      frame.bytes, frame.length, frame.is_conflict};
+      frame.sum = stage::no_sum;
+      run[count++] = {frame.seq,
+                      frame.tag48,
+                      &frame.digest,
+                      frame.bytes,
+                      frame.length,
+                      frame.is_conflict,
+                      wants_sum(frame) ? &frame.sum : nullptr};
     }
     stream->window->commit({run.data(), count}, results + first);
     first += count;

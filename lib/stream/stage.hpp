@@ -15,8 +15,9 @@ namespace chaincast::stream {
 void probe(stage::Burst& burst) noexcept;
 
 // Reads Frame stream, seq, tag48, digest, bytes, length. The winner of a frame stores it in the
-// window (stage `record`); losers of a race are duplicates. Then moves the windows of the streams
-// it touched. Drops: duplicate, stale, ahead, conflict, bad_link.
+// window (stage `record`); losers of a race are duplicates. Writes sum of long ones where the burst
+// wants it. Then moves the windows of the streams it touched. Drops: duplicate, stale, ahead,
+// conflict, bad_link.
 void commit(stage::Burst& burst) noexcept;
 
 // For streams with OriginMarks: marks the frames whose datagram came over the origin's own link.

@@ -11,6 +11,7 @@
 #include "base/random.hpp"
 #include "dedup/frames.hpp"
 #include "dedup/slot.hpp"
+#include "support/checksum.hpp"
 
 namespace chaincast::dedup {
 namespace {
@@ -87,6 +88,26 @@ TEST(Window, CommitsOnceAndReadsBack) {
   EXPECT_EQ(window->committed_end(), 6u);
   EXPECT_TRUE(window->has(5));
   EXPECT_FALSE(window->has(4));
+}
+
+TEST(Window, SumsWhatItCommitsWhereAsked) {
+  const auto window = make_window(10);
+  const MadeFrame first = made_frame(5, 0);
+  const MadeFrame other = made_frame(6, 0);
+  constexpr uint32_t untouched = 77;
+  std::array<uint32_t, 2> sums = {untouched, untouched};
+  const auto arrival = [](const MadeFrame& frame, Seq seq, uint32_t* sum) {
+    return Arrival{seq, frame.tag48, &frame.digest, frame.bytes.data(), frame.length, true, sum};
+  };
+  std::array<CommitResult, 3> results;
+  const std::array arrivals = {arrival(first, 5, &sums[0]), arrival(first, 5, &sums[1]),
+                               arrival(other, 6, nullptr)};
+  window->commit(arrivals, results.data());
+  EXPECT_EQ(results[2].outcome, Commit::committed);
+  const ByteSpan bytes(first.bytes.data(), first.length);
+  EXPECT_EQ(static_cast<uint16_t>(~__builtin_bswap16(static_cast<uint16_t>(sums[0]))),
+            test::naive_checksum(bytes));
+  EXPECT_EQ(sums[1], untouched) << "a duplicate";
 }
 
 TEST(Window, SaysWhatCameAfterAHigherSeq) {

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/assert.hpp"
+#include "support/checksum.hpp"
 #include "support/mbufs.hpp"
 #include "wire/frame.hpp"
 
@@ -207,6 +208,11 @@ rte_mbuf* World::make_datagram(uint8_t frames, uint8_t hops, uint8_t flags, cons
   return mbuf;
 }
 
+// As commit leaves it: in memory byte order.
+static uint32_t sum_of(const Bytes& frame) {
+  return __builtin_bswap16(static_cast<uint16_t>(~naive_checksum(frame)));
+}
+
 rte_mbuf* World::arrive(uint32_t source, uint8_t hops, const std::vector<TestFrame>& frames) {
   Bytes body;
   for (const TestFrame& frame : frames) {
@@ -233,6 +239,7 @@ rte_mbuf* World::arrive(uint32_t source, uint8_t hops, const std::vector<TestFra
       kept.datagram = static_cast<uint8_t>(at);
       kept.is_priority = frame.is_priority;
       kept.stream = frame.stream;
+      kept.sum = burst->wants_sums ? sum_of(frame.bytes) : stage::no_sum;
       ++datagram.frames_kept;
     }
     next += frame.bytes.size();
