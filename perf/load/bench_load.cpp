@@ -127,6 +127,7 @@ Json run_trial(Bench& bench, const Json& trial) {
           {"last_watched_ns", result.last_watched_ns},
           {"latency_ns", spread_of(std::move(result.latency_ns))},
           {"skew_ns", spread_of(std::move(result.skew_ns))},
+          {"slow_at_ns", std::move(result.slow_at_ns)},
           {"losses", subject->losses()}};
 }
 

@@ -143,10 +143,19 @@ class Run {
     }
     out_.deliver_ns = ns(last_copy_ - first_copy_);
     const auto warm = static_cast<size_t>(plan_.warm_share * static_cast<double>(seen_.size()));
+    std::vector<const Seen*> timed;
     for (size_t i = warm; i < seen_.size(); ++i) {
       if (seen_[i].copies != plan_.fanout) continue;
       out_.latency_ns.push_back(ns(seen_[i].first - seen_[i].sent));
       out_.skew_ns.push_back(ns(seen_[i].last - seen_[i].first));
+      timed.push_back(&seen_[i]);
+    }
+    const auto slow = timed.begin() + static_cast<ptrdiff_t>(timed.size() / 1000);
+    std::nth_element(timed.begin(), slow, timed.end(), [](const Seen* a, const Seen* b) {
+      return a->first - a->sent > b->first - b->sent;
+    });
+    for (auto it = timed.begin(); it != slow; ++it) {
+      out_.slow_at_ns.push_back(ns((*it)->sent - first_attempt_));
     }
   }
 

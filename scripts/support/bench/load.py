@@ -5,6 +5,7 @@ and the cables between tester and relay."""
 import contextlib
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -100,6 +101,39 @@ def medians(trials, *keys):
         values = [one[head][rest] if rest else one[head] for one in trials]
         out[key.replace("_ns.", "_").replace(".", "_")] = round(statistics.median(values), 1)
     return out
+
+
+TICKS_HZ = (100, 250, 300, 1000)  # that Linux is built with
+TICK_NS = 40_000  # a frame sent so shortly before or within a tick waits for its end
+
+
+def by_ticks(trials):
+    """{hz, share, chance}: which share of the slowest thousandth of all trials was sent around the
+    ticks of two processors, relay's and tester's, of so many Hz, whichever fits best, whatever
+    their phases; and what share of as many random moments is found so."""
+    best = {"hz": 0, "share": 0.0, "chance": 0.0}
+    moments = [trial["slow_at_ns"] for trial in trials]
+    total = sum(map(len, moments))
+    seeded = random.Random(1)
+    for hz in TICKS_HZ if total else ():
+        period = 1e9 / hz
+        share = sum(around_ticks(one, period) for one in moments) / total
+        drawn = [[seeded.uniform(0, period) for _ in one] for one in moments for _ in range(20)]
+        chance = sum(around_ticks(one, period) for one in drawn) / (20 * total)
+        if share - chance > best["share"] - best["chance"]:
+            best = {"hz": hz, "share": round(share, 3), "chance": round(chance, 3)}
+    return best
+
+
+def around_ticks(moments, period):
+    """How many lie around the two phases that fit most of them."""
+    left, found = list(moments), 0
+    for _ in range(2):
+        around = max(([one for one in left if (one - at) % period < TICK_NS] for at in left),
+                     key=len, default=[])
+        found += len(around)
+        left = [one for one in left if one not in around]
+    return found
 
 
 def is_disturbed(trials):

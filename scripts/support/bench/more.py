@@ -81,20 +81,29 @@ def peers(document):
             "source:", "", *table(["system", "ns a copy", "spread"], null)]
 
 
+def ticks(row):
+    found = row.get("ticks", {"hz": 0})
+    return (f"{found['share'] * 100:.0f} % at {found['hz']} Hz, by chance "
+            f"{found['chance'] * 100:.0f} %") if found["hz"] else "not measured"
+
+
 def latency(document):
     rows = pick(document["rows"], part="latency")
     body = [[row["system"] + mark(row), f"`{row['suite']}`", number(row["frames_per_s"]),
              *(us(row[f"latency_{key}"]) for key in ("min", "p50", "p99", "p999")),
-             us(row["skew_p50"]), us(row["skew_p999"])] for row in rows]
+             us(row["skew_p50"]), us(row["skew_p999"]), ticks(row)] for row in rows]
     load = [[f"`{row['suite']}`", row["load"], millions(row["offered_per_s"]),
              millions(row["copies_per_s"]), number(row["by_peak"]), f"{row['loss'] * 100:.1f} %",
              row["dropped by the relay"]] for row in pick(document["rows"], part="overload")]
     return [*goals(document),
             "One 1400 B frame at a time between rings, at a tenth of what the relay sustains, us "
             "from the tester's send until it finds the first copy, and from that to the last copy. "
-            "`~`: more than one frame of a hundred left the tester late.", "",
+            "`~`: more than one frame of a hundred left the tester late. The last column: how many "
+            "of the slowest thousandth were sent around the ticks of the kernel's clock, of either "
+            "processor, and how many would be by chance. `nohz_full` spares an isolated cpu these.",
+            "",
             *table(["system", "suite", "frames/s", "least", "p50", "p99", "p99.9", "skew p50",
-                    "skew p99.9"], body),
+                    "skew p99.9", "at ticks"], body),
             "Overload, N=8. What is lost is lost at the ring before the relay (`rx_missed` of a "
             "port), but for what the last column names.", "",
             *table(["suite", "load", "M frames/s offered", "M copies/s", "by its peak",
