@@ -21,13 +21,18 @@ void Batch::take(std::span<Outgoing> datagrams) noexcept {
   totals_ = {};
   source_count_ = 0;
   is_alike_ = false;
+  is_single_ = false;
+  room_min_ = 0xffff;
+  unsigned single = 0;
   has_sums_ = true;
   bytes_min_ = 0xffff;
   bytes_max_ = 0;
   for (unsigned i = 0; i < count_; ++i) {
     Outgoing& out = datagrams[i];
     if (out.drop != stage::Drop::count_ || out.refused_by != nullptr) return;
-    if (out.room > 0 || out.granted == 0 || !note_source(out.source)) return;
+    if (out.granted == 0 || !note_source(out.source)) return;
+    single += out.room > 0 ? 1 : 0;
+    room_min_ = std::min(room_min_, out.room);
     all_[i] = &out;
     payloads_[i] = out.payload;
     totals_.add(out.frames, out.bytes);
@@ -36,7 +41,8 @@ void Batch::take(std::span<Outgoing> datagrams) noexcept {
     gather(out, stamps_, i, false);
     has_sums_ = has_sums_ && out.has_sum;
   }
-  is_alike_ = true;
+  is_alike_ = single == 0;
+  is_single_ = single == count_;
 }
 
 // False: too many.
@@ -48,11 +54,18 @@ bool Batch::note_source(uint32_t source) noexcept {
   return true;
 }
 
-bool Batch::is_shared_by(const Peer& peer) const noexcept {
+bool Batch::fits(const Peer& peer) const noexcept {
   const auto end = sources_.begin() + source_count_;
-  return is_alike_ && peer.shared_segments && bytes_min_ > peer.copybreak_bytes &&
-         bytes_max_ <= peer.datagram_bytes_max &&
+  return bytes_max_ <= peer.datagram_bytes_max &&
          std::find(sources_.begin(), end, peer.peer) == end;
+}
+
+bool Batch::is_shared_by(const Peer& peer) const noexcept {
+  return is_alike_ && peer.shared_segments && bytes_min_ > peer.copybreak_bytes && fits(peer);
+}
+
+bool Batch::is_prepended_for(const Peer& peer, unsigned reach_bytes) const noexcept {
+  return is_single_ && shared_ == 0 && room_min_ >= reach_bytes && fits(peer);
 }
 
 Stamps& Batch::stamps(bool needs_sums) noexcept {

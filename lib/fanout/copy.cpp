@@ -137,6 +137,30 @@ void finish_shared(const Batch& batch, const HeaderPlan& plan, const Stamps& sta
   }
 }
 
+// And for the only copy of each, in the frames' own buffers.
+template <HeaderPlan::Kind kind>
+void finish_prepended(const HeaderPlan& plan, const Stamps& stamps, rte_mbuf* const* packets,
+                      size_t count) noexcept {
+  const HeaderPlan::Image image = plan.image();
+  const bool is_long = plan.reach_bytes() > 64;
+  const unsigned header_bytes = plan.total_bytes();
+  const uint32_t packet_extra = header_bytes - static_cast<uint32_t>(wire::hop_header_bytes);
+  const uint64_t ol_flags = plan.ol_flags();
+  const uint64_t tx_offload = plan.tx_offload();
+  for (size_t i = 0; i < count; ++i) {
+    rte_mbuf* const packet = packets[i];
+    HeaderPlan::put<kind>(image, is_long,
+                          static_cast<uint8_t*>(packet->buf_addr) + packet->data_off,
+                          stamps.hops[i].data(), stamps.ip_words[i], stamps.udp_words[i]);
+    const uint32_t bytes = stamps.bytes[i] + packet_extra;
+    const uint64_t lengths = lengths_word(bytes, bytes);
+    packet->data_off = static_cast<uint16_t>(packet->data_off - header_bytes);
+    std::memcpy(&packet->pkt_len, &lengths, sizeof lengths);
+    packet->ol_flags = ol_flags;
+    packet->tx_offload = tx_offload;
+  }
+}
+
 // Link seqs, checks, lengths and checksums of the next `count` datagrams of a lane.
 void stamp(hop::TxLane& lane, const HeaderPlan& plan, Stamps& stamps, unsigned count,
            uint64_t bytes) noexcept {
@@ -229,6 +253,16 @@ bool Copier::make_all(const Way& way, Batch& batch, rte_mbuf** packets) noexcept
   plan.with_kind([&](auto kind) { finish_shared<kind.value>(batch, plan, stamps, packets); });
   batch.count_shared();
   return true;
+}
+
+void Copier::prepend_all(const Way& way, Batch& batch, rte_mbuf** packets) noexcept {
+  const size_t count = batch.all().size();
+  std::copy_n(batch.payloads(), count, packets);
+  const HeaderPlan& plan = way.plan;
+  Stamps& stamps = batch.stamps(plan.needs_payload_sum());
+  stamp(*way.lane, plan, stamps, static_cast<unsigned>(count), batch.totals().bytes);
+  plan.with_kind([&](auto kind) { finish_prepended<kind.value>(plan, stamps, packets, count); });
+  batch.count_shared();
 }
 
 rte_mbuf* Copier::complete(const port::Destination& to, bool udp_offload, bool ipv4_offload,

@@ -40,6 +40,8 @@ class Copier {
   // Copies of all of a batch for a peer that shares them (Batch::is_shared_by). False: there are
   // not as many buffers, and nothing was done.
   bool make_all(const Way& way, Batch& batch, rte_mbuf** packets) noexcept;
+  // The same for the only peer that gets them (Batch::is_prepended_for): in their own buffers.
+  void prepend_all(const Way& way, Batch& batch, rte_mbuf** packets) noexcept;
   // A complete datagram to an address without a link: `datagram` points at its hop header. Takes
   // the mbuf; null: no buffer.
   rte_mbuf* complete(const port::Destination& to, bool udp_offload, bool ipv4_offload,

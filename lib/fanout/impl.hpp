@@ -22,8 +22,8 @@ struct Fanout::Impl {
   void tell(std::span<Outgoing* const> copies, const Peer& peer, stage::Drop reason) const noexcept;
   // What the peers behind this one will need.
   void prefetch(const PeerSnapshot& peers, size_t at, bool is_priority) const noexcept;
-  // All of the batch, if this peer gets all of it by reference and without limits; false: it is to
-  // be asked for each.
+  // All of the batch, if this peer gets all of it, without limits, by reference or alone; false: it
+  // is to be asked for each.
   bool share_with(const Peer& peer, bool is_priority) noexcept;
   void copy_to(const Peer& peer, bool is_priority, std::span<Outgoing> datagrams, TimeNs now_ns,
                Losses& losses) noexcept;

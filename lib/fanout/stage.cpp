@@ -78,11 +78,17 @@ void Fanout::Impl::prefetch(const PeerSnapshot& peers, size_t at, bool is_priori
 bool Fanout::Impl::share_with(const Peer& peer, bool is_priority) noexcept {
   const Way* const way = outbox.way_of(peer, is_priority);
   const std::span<Outgoing* const> all = batch.all();
-  if (way == nullptr || !batch.is_shared_by(peer)) return false;
+  if (way == nullptr) return false;
+  const bool is_prepended = batch.is_prepended_for(peer, way->plan.reach_bytes());
+  if (!is_prepended && !batch.is_shared_by(peer)) return false;
   if (peer.state->bucket.rate_bytes_per_s() != 0) return false;
   if (outbox.queue_of(peer).ring(is_priority).room() < all.size()) return false;
   std::array<rte_mbuf*, Batch::max> packets;
-  if (!copier.make_all(*way, batch, packets.data())) return false;
+  if (is_prepended) {
+    copier.prepend_all(*way, batch, packets.data());
+  } else if (!copier.make_all(*way, batch, packets.data())) {
+    return false;
+  }
   tell(all, peer, Drop::count_);
   outbox.send(peer, *way, is_priority, all, packets.data(), batch.totals());
   return true;

@@ -289,6 +289,8 @@ DEFECTS = [
     Defect("lib/fanout/batch.cpp", "std::find(sources_.begin(), end, peer.peer) == end;",
            "std::find(sources_.begin(), end, peer.peer + 1) == end;",
            FANOUT, "Fanout.SplitsTheHorizonPerSourceAndRaisesHops"),
+    Defect("lib/fanout/batch.cpp", "room_min_ >= reach_bytes", "room_min_ > 0",
+           FANOUT, "Fanout.OneReceiverGetsManyInTheirHeadroomWhereAllHaveEnough"),
     Defect("lib/fanout/batch.cpp", "bytes_max_ <= peer.datagram_bytes_max &&", "bytes_max_ > 0 &&",
            FANOUT, "Fanout.AFrameTooBigForOnePathReachesTheOthers"),
     Defect("lib/fanout/copy.cpp", "places * 0 + (high + 1)", "places * 0 + high",

@@ -237,6 +237,27 @@ TEST(Fanout, OneReceiverGetsTheHeadersInTheHeadroom) {
   }
 }
 
+// A batch of them at once; where the headroom of one is too small, each by itself, and that one
+// with a buffer for its headers.
+TEST(Fanout, OneReceiverGetsManyInTheirHeadroomWhereAllHaveEnough) {
+  for (const bool has_room : {true, false}) {
+    World world;
+    world.add_peer(0);
+    world.add_peer(1);
+    std::vector<TestFrame> frames;
+    for (unsigned i = 0; i < 20; ++i) {
+      frames.push_back(world.frame(1300 + i));
+      world.arrive(0, 1, {frames.back()}, has_room || i != 7 ? 170 : 20);
+    }
+    world.port(1).holds = true;
+    world.process();
+    EXPECT_TRUE(world.port(0).sent.empty());
+    EXPECT_EQ(rte_mempool_avail_count(world.headers), world.headers->size - (has_room ? 0 : 1));
+    EXPECT_EQ(rte_mempool_avail_count(world.payloads), world.payloads->size);
+    EXPECT_EQ(world.take(1), bytes_of(frames));
+  }
+}
+
 TEST(Fanout, ABufferThatSomebodyElseHoldsIsNotTouched) {
   World world;
   world.add_peer(0);

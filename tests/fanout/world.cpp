@@ -213,13 +213,14 @@ static uint32_t sum_of(const Bytes& frame) {
   return __builtin_bswap16(static_cast<uint16_t>(~naive_checksum(frame)));
 }
 
-rte_mbuf* World::arrive(uint32_t source, uint8_t hops, const std::vector<TestFrame>& frames) {
+rte_mbuf* World::arrive(uint32_t source, uint8_t hops, const std::vector<TestFrame>& frames,
+                        unsigned headroom) {
   Bytes body;
   for (const TestFrame& frame : frames) {
     body.insert(body.end(), frame.bytes.begin(), frame.bytes.end());
   }
   // As ethdev ports deliver: the link, IP and UDP headers stand before the hop header.
-  rte_mbuf* mbuf = make_datagram(static_cast<uint8_t>(frames.size()), hops, 0, body, 170);
+  rte_mbuf* mbuf = make_datagram(static_cast<uint8_t>(frames.size()), hops, 0, body, headroom);
   const unsigned at = burst->datagram_count++;
   stage::Datagram& datagram = burst->datagrams.at(at);
   datagram = {};

@@ -96,7 +96,8 @@ class World {
   // A frame of a stream that these peers, in ascending order, have refused.
   TestFrame frame_refused_by(std::vector<uint32_t> numbers, unsigned payload_bytes);
   // Adds a datagram with its kept frames to the burst.
-  rte_mbuf* arrive(uint32_t source, uint8_t hops, const std::vector<TestFrame>& frames);
+  rte_mbuf* arrive(uint32_t source, uint8_t hops, const std::vector<TestFrame>& frames,
+                   unsigned headroom = 170);
   // pack() of what has arrived since the last round of the burst.
   void pack_round();
   // process(), then release() of the burst.
