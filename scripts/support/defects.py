@@ -299,6 +299,10 @@ DEFECTS = [
            "pseudo_sum_ = internet_sum(ip + 8, 16);",
            FANOUT, "Fanout.EveryKindOfPeerGetsTheSameBytesWithItsOwnHeaders"),
 
+    Defect("lib/port/plain.hpp", "& 0xff3f) == 0;", "& 0xff00) == 0;",
+           PORT, "TakePlain.TakesWhatMostPacketsAreAndAgreesOnAllOthers"),
+    Defect("lib/port/plain.hpp", "ipv4_bytes + length > total", "ipv4_bytes + length > total + 1",
+           PORT, "TakePlain.TakesWhatMostPacketsAreAndAgreesOnAllOthers"),
     # A carry lost, a claim believed, an address answered for that is not ours.
     Defect("lib/port/checksum.cpp", "constexpr size_t chunk_bytes = 65536 * vector_bytes;",
            "constexpr size_t chunk_bytes = 2 * 65536 * vector_bytes;",

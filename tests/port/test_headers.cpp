@@ -5,6 +5,7 @@
 
 #include "base/random.hpp"
 #include "port/packets.hpp"
+#include "port/plain.hpp"
 
 namespace chaincast::port {
 namespace {
@@ -43,6 +44,19 @@ struct Outcome {
   bool operator==(const Outcome&) const = default;
 };
 
+// take_plain() may leave a packet to the others, and says nothing else than they.
+bool expect_same_at_a_glance(ByteSpan frame, const Local& local, const NicHints& hints,
+                             const Headers& headers, Verdict verdict) {
+  Plain plain;
+  if (!take_plain(frame, hints, local, plain)) return false;
+  EXPECT_EQ(verdict, Verdict::take);
+  EXPECT_EQ(plain.source, headers.source);
+  EXPECT_EQ(plain.local_port, headers.destination.port);
+  EXPECT_EQ(plain.payload_bytes, headers.payload_bytes);
+  EXPECT_EQ(plain_headers_bytes, headers.payload_offset);
+  return true;
+}
+
 Outcome outcome(const Bytes& frame, const Local& local = listener(), const NicHints& hints = {}) {
   // An exact-size heap copy: the address sanitizer sees a read past the end.
   const auto copy = std::make_unique<uint8_t[]>(frame.size());
@@ -50,6 +64,7 @@ Outcome outcome(const Bytes& frame, const Local& local = listener(), const NicHi
   const Headers headers = parse_headers({copy.get(), frame.size()}, hints);
   Outcome out{Verdict::drop, Drop::count_};
   out.verdict = judge(headers, copy.get(), local, out.reason);
+  expect_same_at_a_glance({copy.get(), frame.size()}, local, hints, headers, out.verdict);
   if (out.verdict != Verdict::drop) out.reason = Drop::count_;
   return out;
 }
@@ -86,6 +101,42 @@ TEST(ParseHeaders, FindsThePayloadOfBothFamiliesWithAndWithoutVlan) {
       EXPECT_EQ(outcome(frame, listener(vlan)), taken);
       EXPECT_EQ(outcome(frame, listener(77)), dropped(Drop::rx_not_ours));
     }
+  }
+}
+
+TEST(TakePlain, TakesWhatMostPacketsAreAndAgreesOnAllOthers) {
+  const Local local = listener();
+  const Bytes plain = build_frame(towards_us(false), Bytes(64, 1));
+  const auto glance = [&](const Bytes& frame, const NicHints& hints = {}) {
+    const auto copy = std::make_unique<uint8_t[]>(frame.size());
+    std::copy(frame.begin(), frame.end(), copy.get());
+    const ByteSpan bytes(copy.get(), frame.size());
+    const Headers headers = parse_headers(bytes, hints);
+    Drop reason{};
+    const Verdict verdict = judge(headers, copy.get(), local, reason);
+    return expect_same_at_a_glance(bytes, local, hints, headers, verdict);
+  };
+  EXPECT_TRUE(glance(plain));
+  EXPECT_FALSE(glance(plain, {.is_udp_checksum_bad = true}));
+  EXPECT_FALSE(glance(plain, {.stripped_vlan = 7}));
+  EXPECT_FALSE(glance(build_frame(towards_us(true), Bytes(64, 1))));
+  // Every bit of the headers, with the header checksum right and wrong, and every length.
+  for (size_t bit = 0; bit < 8 * plain_headers_bytes; ++bit) {
+    Bytes other = plain;
+    other[bit / 8] = static_cast<uint8_t>(other[bit / 8] ^ 1u << bit % 8);
+    glance(other);
+    glance(other, {.is_ipv4_checksum_good = true});
+  }
+  for (size_t bytes = 0; bytes < plain.size(); ++bytes) {
+    EXPECT_FALSE(glance(Bytes(plain.begin(), plain.begin() + static_cast<ptrdiff_t>(bytes))));
+  }
+  Random random(3);
+  for (unsigned i = 0; i < 200'000; ++i) {
+    Bytes other = plain;
+    for (unsigned k = 0; k < 3; ++k) {
+      other[random.below(plain_headers_bytes)] = static_cast<uint8_t>(random.next());
+    }
+    glance(other, {.is_ipv4_checksum_good = true});
   }
 }
 

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "port/plain.hpp"
+
 namespace chaincast::port::ethdev {
 
 using stage::Drop;
@@ -33,6 +35,21 @@ rte_mbuf* linearise(rte_mempool* pool, rte_mbuf* chain) noexcept {
   }
   rte_pktmbuf_free(chain);
   return out;
+}
+
+// `out` is the UDP payload of the packet.
+[[gnu::always_inline]] inline void strip(rte_mbuf* mbuf, uint16_t offset, uint16_t bytes,
+                                         stage::Datagram& out) noexcept {
+  mbuf->data_off = static_cast<uint16_t>(mbuf->data_off + offset);
+  mbuf->data_len = bytes;
+  mbuf->pkt_len = bytes;
+  out = stage::Datagram{};
+  out.mbuf = mbuf;
+  out.data = rte_pktmbuf_mtod(mbuf, const uint8_t*);
+  out.bytes = bytes;
+  // The first frame's header, which the next stage wants, ends in the line behind this one.
+  rte_prefetch0(out.data + RTE_CACHE_LINE_SIZE);
+  rte_prefetch0(out.data + 2 * RTE_CACHE_LINE_SIZE);
 }
 
 }  // namespace
@@ -86,23 +103,22 @@ bool Queue::take(const Context& context, rte_mbuf* mbuf, stage::Datagram& out,
     }
   }
   const auto* frame = rte_pktmbuf_mtod(mbuf, const uint8_t*);
-  const Headers headers = parse_headers({frame, mbuf->data_len}, hints_of(mbuf));
+  const NicHints hints = hints_of(mbuf);
+  if (Plain plain; take_plain({frame, mbuf->data_len}, hints, context.local, plain)) [[likely]] {
+    strip(mbuf, plain_headers_bytes, plain.payload_bytes, out);
+    out.local_port = plain.local_port;
+    out.port_id = context.port_id;
+    out.source = plain.source;
+    return true;
+  }
+  const Headers headers = parse_headers({frame, mbuf->data_len}, hints);
   Drop reason = Drop::count_;
   const Verdict verdict = judge(headers, frame, context.local, reason);
   if (verdict == Verdict::take) {
-    mbuf->data_off = static_cast<uint16_t>(mbuf->data_off + headers.payload_offset);
-    mbuf->data_len = headers.payload_bytes;
-    mbuf->pkt_len = headers.payload_bytes;
-    out = stage::Datagram{};
-    out.mbuf = mbuf;
-    out.data = frame + headers.payload_offset;
-    out.bytes = headers.payload_bytes;
+    strip(mbuf, headers.payload_offset, headers.payload_bytes, out);
     out.local_port = headers.destination.port;
     out.port_id = context.port_id;
     out.source = headers.source;
-    // The first frame's header, which the next stage wants, ends in the line behind this one.
-    rte_prefetch0(out.data + RTE_CACHE_LINE_SIZE);
-    rte_prefetch0(out.data + 2 * RTE_CACHE_LINE_SIZE);
     return true;
   }
   if (verdict == Verdict::control) {
