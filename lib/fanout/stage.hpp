@@ -48,8 +48,7 @@ class Fanout {
   bool wants_sums() const noexcept;
   // Worker. Packs the burst's frames; fan_out() must follow, with the same `peers`, before the
   // burst is released. The more is packed until then, the less a copy costs: what a peer costs
-  // apart from its copies is some six of them. Sends what is packed already where there would be
-  // too much.
+  // apart from its copies is paid once. Sends what is packed already where there would be too much.
   void pack(stage::Burst& burst, const PeerSnapshot& peers) noexcept;
   // Worker. Copies what is packed to its peers: handed to the ports at once as long as they take it
   // (the headers are still in the cache then), queued otherwise.

@@ -40,8 +40,7 @@ struct TesterResult {
   double last_watched_ns = -1;     // and to the last one
   std::vector<double> latency_ns;  // to the first copy of each complete frame
   std::vector<double> skew_ns;     // from its first copy to its last
-  std::vector<double>
-      slow_at_ns;  // when the slowest thousandth of them was sent, from the first on
+  std::vector<double> slow_at_ns;  // the slowest thousandth's moments of sending, from the first
 };
 
 // Sends `packets`, whose frames have seqs from `first_seq` on, one frame each; takes ownership. A
