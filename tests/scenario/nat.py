@@ -21,8 +21,9 @@ class Router:
         self.inside = f"10.0.{number}.2"
         self.namespace = net.Namespace(t, f"r{number}")
         self.host = net.Namespace(t, f"h{number}")
-        net.connect(public, f"r{number}", self.namespace, "wan")
-        public.run("ip", "link", "set", f"r{number}", "master", "br0")
+        self.public, self.port = public, f"r{number}"
+        net.connect(public, self.port, self.namespace, "wan")
+        public.run("ip", "link", "set", self.port, "master", "br0")
         net.connect(self.namespace, "lan", self.host, "eth0")
         self.namespace.add_address("wan", f"{self.address}/24")
         self.namespace.add_address("lan", f"10.0.{number}.1/24")
@@ -44,6 +45,13 @@ class Router:
                            f"add rule ip nat out oifname wan meta l4proto udp masquerade {udp}; "
                            "add rule ip nat out oifname wan meta l4proto tcp masquerade "
                            f"{udp if tcp is None else tcp}")
+
+    def watch(self, file):
+        """A capture of what passes outside. Neither end of the cable hands over several datagrams
+        as one packet, as nodes that send many at once leave them to be cut."""
+        for end, interface in ((self.namespace, "wan"), (self.public, self.port)):
+            end.run("ethtool", "-K", interface, "tx-udp-segmentation", "off")
+        return self.namespace.capture("wan", file)
 
     def forget(self):
         """Every mapping is gone, as after a restart: masquerading forgets those of an interface
@@ -91,7 +99,7 @@ class Crossed:
             self.routers.append(Open(self.public, number) if how is None else
                                 Beside(t, self.routers[0], number) if how == "beside" else
                                 Router(t, self.public, number, how))
-        self.watched = watch and self.routers[0].namespace.capture("wan", watch)
+        self.watched = watch and self.routers[0].watch(watch)
         self.supernode = Node(t, "supernode", self.public)
         self.supernode.configure(self.tables(SUPERNODE, {"supernode": True,
                                                          "relay": f"{SUPERNODE}:{RELAY_PORT}"}))

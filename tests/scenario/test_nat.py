@@ -71,7 +71,8 @@ def test_plain_with_plain_is_punched(t):
     crossed.watched.stop()
     rows = dissected.read(t.dir / "wan.pcap", ["probe.step", "probe.port", "probe.address",
                                                "malformed", "fault"], ports="7000,7100-7101")
-    assert not any(row.all("malformed") or row.all("fault") for row in rows)
+    wrong = [row.fields for row in rows if row.all("malformed") or row.all("fault")]
+    assert not wrong, wrong
     answers = [row for row in rows if row.number("probe.step") == 6]
     assert any(row.number("probe.step") == 5 for row in rows)
     # What the relay told is what the router made of it, on the wire.
