@@ -95,16 +95,11 @@ unsigned Sender::run_length(rte_mbuf** packets, unsigned count) const noexcept {
   return run;
 }
 
-// Adds as much of the run as there is room for vectors; false: not even one packet.
+// Adds as much of the run as there is room for; false: not even one packet. The kernel copies many
+// small pieces several times slower than one large one, so a run is gathered here first.
 bool Sender::add_message(Plan& plan, rte_mbuf** packets, unsigned count) noexcept {
   const unsigned first_vector = plan.vectors;
-  unsigned added = 0;
-  for (; added < count; ++added) {
-    if (plan.vectors + packets[added]->nb_segs > vectors_max) break;
-    for (const rte_mbuf* s = packets[added]; s != nullptr; s = s->next) {
-      vectors_[plan.vectors++] = {rte_pktmbuf_mtod(s, void*), s->data_len};
-    }
-  }
+  const unsigned added = count > 1 ? gather(plan, packets, count) : point_at(plan, packets[0]);
   if (added == 0) return false;
   msghdr& header = headers_[plan.messages].msg_hdr;
   header = {};
@@ -126,6 +121,34 @@ bool Sender::add_message(Plan& plan, rte_mbuf** packets, unsigned count) noexcep
   message_packets_[plan.messages++] = added;
   plan.packets += added;
   return true;
+}
+
+// Where the packet lies: 1, or 0 if it has more segments than there are vectors left.
+unsigned Sender::point_at(Plan& plan, const rte_mbuf* packet) noexcept {
+  if (plan.vectors + packet->nb_segs > vectors_max) return 0;
+  for (const rte_mbuf* s = packet; s != nullptr; s = s->next) {
+    vectors_[plan.vectors++] = {rte_pktmbuf_mtod(s, void*), s->data_len};
+  }
+  return 1;
+}
+
+// How many packets of the run there was room for, one behind the other, in one vector.
+unsigned Sender::gather(Plan& plan, rte_mbuf** packets, unsigned count) noexcept {
+  if (plan.vectors == vectors_max) return 0;
+  uint8_t* const begin = gathered_.data() + plan.gathered_bytes;
+  uint8_t* at = begin;
+  unsigned added = 0;
+  for (; added < count; ++added) {
+    if (packets[added]->pkt_len > gathered_.data() + gathered_.size() - at) break;
+    for (const rte_mbuf* s = packets[added]; s != nullptr; s = s->next) {
+      std::memcpy(at, rte_pktmbuf_mtod(s, const void*), s->data_len);
+      at += s->data_len;
+    }
+  }
+  if (added == 0) return 0;
+  vectors_[plan.vectors++] = {begin, static_cast<size_t>(at - begin)};
+  plan.gathered_bytes += static_cast<size_t>(at - begin);
+  return added;
 }
 
 }  // namespace chaincast::port::udp

@@ -11,8 +11,8 @@
 
 // The sending half of one queue: packets of one remote into as few messages as the kernel takes.
 //
-// Thread: the worker that owns the queue. No copy: the message's vectors point into the mbufs'
-// segments, which the kernel reads before the call returns.
+// Thread: the worker that owns the queue. What goes as a run is copied once (sender.cpp says why),
+// and the kernel has read all packets before the call returns.
 namespace chaincast::port::udp {
 
 struct SendCounters {
@@ -36,16 +36,20 @@ class Sender {
   static constexpr unsigned vectors_max = 512;
   static constexpr unsigned run_packets_max = 64;  // the kernel's UDP_MAX_SEGMENTS
   static constexpr size_t run_bytes_max = 65000;   // below the largest IP packet
+  static constexpr size_t gathered_bytes_max = 2 * run_bytes_max;  // stays in a second-level cache
 
   struct Plan {
     unsigned messages = 0;
     unsigned packets = 0;
     unsigned vectors = 0;
+    size_t gathered_bytes = 0;
   };
 
   Plan plan(rte_mbuf** packets, unsigned count, bool may_segment) noexcept;
   unsigned run_length(rte_mbuf** packets, unsigned count) const noexcept;
   bool add_message(Plan& plan, rte_mbuf** packets, unsigned count) noexcept;
+  unsigned point_at(Plan& plan, const rte_mbuf* packet) noexcept;
+  unsigned gather(Plan& plan, rte_mbuf** packets, unsigned count) noexcept;
   // Handles the error of the first unsent message; false: stop, the rest is given back.
   bool settle(int reason, rte_mbuf** packets, unsigned message_packets, unsigned& taken,
               bool& may_segment) noexcept;
@@ -58,6 +62,7 @@ class Sender {
   std::array<mmsghdr, messages_max> headers_{};
   std::array<unsigned, messages_max> message_packets_{};
   std::array<iovec, vectors_max> vectors_{};
+  std::array<uint8_t, gathered_bytes_max> gathered_;
   struct alignas(cmsghdr) Ancillary {
     std::array<uint8_t, CMSG_SPACE(sizeof(uint16_t))> bytes{};
   };

@@ -12,10 +12,10 @@
 // Kernel sockets as a port: no privileges, no thread, no hugepages. Queue q has one socket per
 // address, bound to UDP port `udp_port + q`, so every queue receives exactly its port.
 //
-// Sends runs of packets of one size to one remote as one message (UDP_SEGMENT), straight from the
-// mbufs' segments; receives trains of datagrams as one message (UDP_GRO) and splits them into
-// mbufs. Where the kernel lacks either, sendmmsg and recvmmsg carry single datagrams; info() says
-// which. DF is set and nothing is fragmented: what exceeds the path is counted as tx_failed.
+// Sends runs of packets of one size to one remote as one message (UDP_SEGMENT); receives trains of
+// datagrams as one message (UDP_GRO) and splits them into mbufs. Where the kernel lacks either,
+// sendmmsg and recvmmsg carry single datagrams; info() says which. DF is set and nothing is
+// fragmented: what exceeds the path is counted as tx_failed.
 namespace chaincast::port {
 
 struct UdpConfig {
