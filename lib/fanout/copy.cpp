@@ -178,6 +178,11 @@ void stamp(hop::TxLane& lane, const HeaderPlan& plan, Stamps& stamps, unsigned c
   lane.bytes.add(bytes);
 }
 
+// The part outside the threads' caches, which costs one load.
+bool has_half(rte_mempool* pool) noexcept {
+  return pool != nullptr && rte_mempool_get_ops(pool->ops_index)->get_count(pool) >= pool->size / 2;
+}
+
 }  // namespace
 
 Copier::Copier(rte_mempool* headers, rte_mempool* payloads) noexcept
@@ -196,23 +201,35 @@ Form Copier::form_of(const Outgoing& out, const Peer& peer, unsigned reach_bytes
   return Form::linear;
 }
 
-rte_mbuf* Copier::acquire_one(const Outgoing& out, Form form) noexcept {
-  if (form == Form::headroom) return out.payload;
-  if (form == Form::shared) return rte_pktmbuf_alloc(headers_);
-  if (out.bytes > linear_bytes_max_) return nullptr;
-  return rte_pktmbuf_alloc(payloads_);
+// Of the buffer that this form wants; null: none is large enough. `preferred`: for linear ones.
+rte_mempool* Copier::source_of(const Outgoing& out, Form form,
+                               rte_mempool* preferred) const noexcept {
+  if (form == Form::shared) return headers_;
+  if (preferred != nullptr &&
+      out.bytes + header_data_room_bytes <= rte_pktmbuf_data_room_size(preferred)) {
+    return preferred;
+  }
+  return out.bytes <= linear_bytes_max_ ? payloads_ : nullptr;
 }
 
-// Buffers for a prefix of `wanted`; all of it unless a pool is empty.
-unsigned Copier::acquire(std::span<Outgoing* const> wanted, const Form* forms, bool is_shared,
-                         rte_mbuf** packets) noexcept {
+// Buffers for a prefix of `wanted`; all of it unless a pool is empty. Those of a pool have one
+// reference and no chain; lay_out() sets all that is sent.
+unsigned Copier::acquire(std::span<Outgoing* const> wanted, const Form* forms,
+                         rte_mempool* preferred, rte_mbuf** packets) noexcept {
   const auto count = static_cast<unsigned>(wanted.size());
-  // Buffers of a pool have one reference and no chain; lay_out() sets all that is sent.
-  if (is_shared && rte_mempool_get_bulk(headers_, reinterpret_cast<void**>(packets), count) == 0) {
+  std::array<rte_mempool*, batch_max> sources;
+  bool is_one = true;
+  for (unsigned i = 0; i < count; ++i) {
+    sources[i] = forms[i] == Form::headroom ? nullptr : source_of(*wanted[i], forms[i], preferred);
+    is_one = is_one && sources[i] != nullptr && sources[i] == sources[0];
+  }
+  if (is_one && rte_mempool_get_bulk(sources[0], reinterpret_cast<void**>(packets), count) == 0) {
     return count;
   }
   for (unsigned i = 0; i < count; ++i) {
-    packets[i] = acquire_one(*wanted[i], forms[i]);
+    packets[i] = forms[i] == Form::headroom ? wanted[i]->payload
+                 : sources[i] != nullptr    ? rte_pktmbuf_alloc(sources[i])
+                                            : nullptr;
     if (packets[i] == nullptr) return i;
   }
   return count;
@@ -224,12 +241,11 @@ unsigned Copier::make(const Peer& peer, const Way& way, std::span<Outgoing* cons
   // A copy, because stores to packets would force the original's reloading.
   const HeaderPlan plan = way.plan;
   std::array<Form, batch_max> forms;
-  bool is_shared = true;
   for (size_t i = 0; i < wanted.size(); ++i) {
     forms[i] = form_of(*wanted[i], peer, plan.reach_bytes());
-    is_shared = is_shared && forms[i] == Form::shared;
   }
-  const unsigned count = acquire(wanted, forms.data(), is_shared, packets);
+  rte_mempool* const preferred = has_half(peer.send_pool) ? peer.send_pool : nullptr;
+  const unsigned count = acquire(wanted, forms.data(), preferred, packets);
   uint64_t bytes = 0;
   for (unsigned i = 0; i < count; ++i) {
     gather(*wanted[i], stamps_, i, plan.needs_payload_sum());
@@ -276,7 +292,9 @@ rte_mbuf* Copier::complete(const port::Destination& to, bool udp_offload, bool i
     out.sum = internet_sum(out.frames_data, out.bytes - wire::hop_header_bytes);
   }
   const Form form = out.room >= plan.reach_bytes() ? Form::headroom : Form::linear;
-  rte_mbuf* const packet = acquire_one(out, form);
+  Outgoing* const wanted = &out;
+  rte_mbuf* packet = nullptr;
+  acquire({&wanted, 1}, &form, nullptr, &packet);
   if (packet != nullptr) plan.write(lay_out(out, form, plan, packet), out.bytes, hop, out.sum);
   settle(out);
   return packet;

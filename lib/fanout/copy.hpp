@@ -49,9 +49,9 @@ class Copier {
 
  private:
   static Form form_of(const Outgoing& out, const Peer& peer, unsigned reach_bytes) noexcept;
-  unsigned acquire(std::span<Outgoing* const> wanted, const Form* forms, bool is_shared,
+  unsigned acquire(std::span<Outgoing* const> wanted, const Form* forms, rte_mempool* preferred,
                    rte_mbuf** packets) noexcept;
-  rte_mbuf* acquire_one(const Outgoing& out, Form form) noexcept;
+  rte_mempool* source_of(const Outgoing& out, Form form, rte_mempool* preferred) const noexcept;
 
   rte_mempool* const headers_;
   rte_mempool* const payloads_;

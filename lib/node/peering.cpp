@@ -423,6 +423,7 @@ fanout::Peer Peering::make_peer(uint32_t peer) const {
   out.checksum_offload = capabilities.udp_checksum;
   out.ipv4_checksum_offload = capabilities.ipv4_checksum;
   out.copybreak_bytes = capabilities.copybreak_bytes;
+  out.send_pool = capabilities.send_pool;
   out.datagram_bytes_max =
       static_cast<uint16_t>(usable_mtu_bytes(peer) - ip_udp_bytes(record.link.remote));
   const std::vector<uint16_t> queues = fanout::assign_tx_queues(capabilities, config_.workers);

@@ -58,6 +58,9 @@ struct Capabilities {
   bool control_port = false;
   ControlQueue control_queue = ControlQueue::shared;
   uint16_t copybreak_bytes = 0;  // datagrams up to this are cheaper copied than shared
+  // The driver sends what lies in these buffers as it is, and copies all else into them once more.
+  // It receives into them, too: senders leave half of them. Null: it has no such preference.
+  rte_mempool* send_pool = nullptr;
 };
 
 struct Counters {

@@ -152,6 +152,7 @@ fanout::Peer Product::make_peer(uint32_t number) {
   out.checksum_offload = capabilities.udp_checksum;
   out.ipv4_checksum_offload = capabilities.ipv4_checksum;
   out.copybreak_bytes = capabilities.copybreak_bytes;
+  out.send_pool = capabilities.send_pool;
   out.datagram_bytes_max = config_.datagram_bytes;
   const std::vector<uint16_t> queues = fanout::assign_tx_queues(capabilities, config_.workers);
   for (unsigned lane = 0; lane < 1 + config_.workers; ++lane) {

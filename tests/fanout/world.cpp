@@ -127,6 +127,7 @@ Peer& World::add_peer(uint32_t number, const PeerKind& kind) {
   made.checksum_offload = kind.udp_offload;
   made.ipv4_checksum_offload = kind.ipv4_offload;
   made.copybreak_bytes = kind.copybreak_bytes;
+  made.send_pool = kind.send_pool;
   made.datagram_bytes_max = kind.datagram_bytes_max;
   for (unsigned lane = 0; lane < 2 + worker; ++lane) {
     const port::Destination to =

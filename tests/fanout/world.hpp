@@ -57,6 +57,7 @@ struct PeerKind {
   bool ipv4_offload = false;
   bool check_off = false;
   uint16_t copybreak_bytes = 0;
+  rte_mempool* send_pool = nullptr;
   uint16_t datagram_bytes_max = 1472;
   unsigned queue_packets = 1024;
 };
