@@ -7,6 +7,7 @@
 #include "crypto/openssl/toolbox.hpp"
 #include "fanout/copy.hpp"
 #include "messaging/messaging.hpp"
+#include "node/pools.hpp"
 #include "port/ethdev/ethdev.hpp"
 #include "port/udp/udp.hpp"
 #include "rig/device.hpp"
@@ -26,6 +27,19 @@ TimeNs cpu_ns() {
   timespec t;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return static_cast<TimeNs>(t.tv_sec) * ns_per_s + static_cast<TimeNs>(t.tv_nsec);
+}
+
+// Of the port's own where the product gives it one.
+rte_mempool* pool_of(const Job& job, node::Pools& pools, rte_mempool* otherwise) {
+  if (job.device.empty()) return otherwise;
+  node::PortConfig config;
+  config.name = "out";
+  config.driver = node::PortDriver::ethdev;
+  config.device = job.device;
+  config.mtu_bytes = 1500;
+  auto made = pools.of_port({}, config, 1, -1);
+  if (!made.ok()) throw std::runtime_error(made.error().message);
+  return *made != nullptr ? *made : otherwise;
 }
 
 std::unique_ptr<port::Port> make_port(const Job& job, rte_mempool* pool) {
@@ -52,6 +66,7 @@ std::unique_ptr<port::Port> make_port(const Job& job, rte_mempool* pool) {
 }
 
 struct Setup {
+  node::Pools pools;
   rte_mempool* packets;
   rte_mempool* headers;
   std::unique_ptr<Device> source;
@@ -100,7 +115,7 @@ Json send_chaincast(const Job& job) {
   setup.headers = make_pool("headers", 65'535, 512, fanout::header_data_room_bytes);
   setup.source = std::make_unique<Device>(
       DeviceConfig{"net_null0", setup.packets, 1500, bench_endpoint(0, 0)});
-  setup.out = make_port(job, setup.packets);
+  setup.out = make_port(job, pool_of(job, setup.pools, setup.packets));
   CC_ASSERT(setup.out->start().ok());
   setup.product =
       std::make_unique<Product>(product_config(job, setup), setup.headers, setup.packets);
