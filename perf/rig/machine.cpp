@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <vector>
 
@@ -57,12 +58,17 @@ uint64_t preemptions() {
   return static_cast<uint64_t>(usage.ru_nivcsw);
 }
 
+// With family and model: hypervisors give several generations one name.
 std::string cpu_model() {
   std::ifstream file("/proc/cpuinfo");
+  std::map<std::string, std::string> first;  // of each field
   for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+    const size_t colon = line.find(':');
+    if (colon == std::string::npos || colon + 2 > line.size()) continue;
+    first.emplace(line.substr(0, line.find_last_not_of("\t ", colon - 1) + 1),
+                  line.substr(colon + 2));
   }
-  return "unknown";
+  return first["model name"] + ", family " + first["cpu family"] + " model " + first["model"];
 }
 
 double ns_of_cycles(uint64_t cycles) {

@@ -30,14 +30,31 @@ def model_of(path):
     return json.loads(path.read_text())["machine"]["cpu_model"]
 
 
+def put_elsewhere(path):
+    """The comparison with IPsec on one processor: the table, without its rows."""
+    document = json.loads(path.read_text())
+    slug = re.sub("[^a-z0-9]+", "-", document["machine"]["cpu_model"].lower()).strip("-")
+    kept = {key: document[key] for key in ("name", "is_quick", "machine", "goals", "warm")}
+    run.write({**kept, "spread": spread(document)}, ELSEWHERE / f"ipsec-{slug}.json")
+
+
+def move_here():
+    """From now on the page is of the processor that the newest comparison with IPsec ran on."""
+    new, old = run.STORE / "ipsec.json", run.RESULTS / "ipsec.json"
+    if not new.exists():
+        run.fail("nothing of this tree's build to move to: scripts/bench ipsec")
+    if old.exists() and model_of(old) != model_of(new):
+        put_elsewhere(old)
+        for path in run.RESULTS.glob("*.json"):
+            if model_of(path) != model_of(new):
+                path.unlink()
+
+
 def stored_elsewhere():
-    """The comparison with IPsec on other processors, one of each: the table, without its rows."""
+    """The comparison with IPsec on other processors, one of each."""
     new, old = run.STORE / "ipsec.json", run.RESULTS / "ipsec.json"
     if new.exists() and model_of(new) != model_of(old):
-        document = json.loads(new.read_text())
-        slug = re.sub("[^a-z0-9]+", "-", document["machine"]["cpu_model"].lower()).strip("-")
-        kept = {key: document[key] for key in ("name", "is_quick", "machine", "goals", "warm")}
-        run.write({**kept, "spread": spread(document)}, ELSEWHERE / f"ipsec-{slug}.json")
+        put_elsewhere(new)
     return [json.loads(path.read_text()) for path in sorted(ELSEWHERE.glob("ipsec-*.json"))]
 
 
