@@ -65,7 +65,12 @@ class Windows final : public Table {
   }
   unsigned commit(unsigned, std::span<const Frame> frames) noexcept override {
     unsigned first = 0;
-    // As the product's stage does it: neighbours of one stream together.
+    // As the product's stages do it: places are fetched ahead, neighbours of one stream committed
+    // together.
+    for (const Frame& frame : frames) {
+      windows_[frame.stream]->prefetch(frame.seq);
+      windows_[frame.stream]->prefetch_place(frame.seq, wire::frame_header_bytes);
+    }
     std::array<dedup::Arrival, burst_frames> run;
     std::array<dedup::CommitResult, burst_frames> results;
     while (!frames.empty()) {
