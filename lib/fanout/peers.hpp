@@ -56,8 +56,8 @@ struct Peer {
   bool needs_sums = false;  // UDP checksums are made here
   uint16_t copybreak_bytes = 0;
   rte_mempool* send_pool = nullptr;  // port::Capabilities::send_pool
-  uint16_t datagram_bytes_max = 0;  // hop header and frames that fit the path MTU
-  std::vector<Way> ways;            // [0] lane 0, used by worker 0 only; [1 + w] worker w's lane
+  uint16_t datagram_bytes_max = 0;   // hop header and frames that fit the path MTU
+  std::vector<Way> ways;             // [0] lane 0, used by worker 0 only; [1 + w] worker w's lane
   std::shared_ptr<PeerState> state;
 
   // The next of `ways`; the offloads above are set before.

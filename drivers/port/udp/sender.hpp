@@ -34,8 +34,8 @@ class Sender {
  private:
   static constexpr unsigned messages_max = 64;
   static constexpr unsigned vectors_max = 512;
-  static constexpr unsigned run_packets_max = 64;  // the kernel's UDP_MAX_SEGMENTS
-  static constexpr size_t run_bytes_max = 65000;   // below the largest IP packet
+  static constexpr unsigned run_packets_max = 64;                  // the kernel's UDP_MAX_SEGMENTS
+  static constexpr size_t run_bytes_max = 65000;                   // below the largest IP packet
   static constexpr size_t gathered_bytes_max = 2 * run_bytes_max;  // stays in a second-level cache
 
   struct Plan {
