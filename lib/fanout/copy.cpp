@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/assert.hpp"
+#include "fanout/pool.hpp"
 
 namespace chaincast::fanout {
 
@@ -178,9 +179,8 @@ void stamp(hop::TxLane& lane, const HeaderPlan& plan, Stamps& stamps, unsigned c
   lane.bytes.add(bytes);
 }
 
-// The part outside the threads' caches, which costs one load.
 bool has_half(rte_mempool* pool) noexcept {
-  return pool != nullptr && rte_mempool_get_ops(pool->ops_index)->get_count(pool) >= pool->size / 2;
+  return pool != nullptr && free_outside_caches(pool) >= pool->size / 2;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "fanout/pool.hpp"
 
 namespace chaincast::fanout {
 
@@ -13,11 +14,9 @@ using stage::Drop;
 namespace {
 
 bool is_low(rte_mempool* pool) noexcept {
-  // The part outside the threads' caches costs one load; the caches are counted only where that
-  // looks low.
+  // The caches are counted only where the rest looks low.
   const unsigned limit = pool->size / 8;
-  return rte_mempool_get_ops(pool->ops_index)->get_count(pool) < limit &&
-         rte_mempool_avail_count(pool) < limit;
+  return free_outside_caches(pool) < limit && rte_mempool_avail_count(pool) < limit;
 }
 
 [[gnu::always_inline]] inline void prefetch_lines(const void* from, size_t bytes) noexcept {

@@ -73,7 +73,6 @@ constexpr std::array table = {
          .text = "kernel interface, by XDP socket",
          .is_on_interface = true,
          .own_mbufs_per_queue = 8192,
-         .sends_from_own = true,
          .buffer_overhead_bytes = xdp_headroom_bytes,
          .takes_segments = false},  // advertises them and sends garbage after the first one
     Kind{.driver = "net_pcap",

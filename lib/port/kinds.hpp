@@ -19,9 +19,9 @@ struct Kind {
   bool has_members = false;      // is made of other devices
   // Spreads what it receives over all queues that it has, by a hash, untold.
   bool spreads_always = false;
-  // Receives into a pool of its own, with at least so many buffers per queue; 0: into the node's.
+  // Receives into a pool of its own, with at least so many buffers per queue, and copies what it is
+  // to send from elsewhere into that pool, too; 0: into the node's.
   unsigned own_mbufs_per_queue = 0;
-  bool sends_from_own = false;  // what comes from elsewhere it copies into that pool
   // Bytes of a receive buffer that the driver takes for itself, behind the usual headroom.
   uint16_t buffer_overhead_bytes = 0;
   // Whether it takes a header chained to a shared payload, against what it advertises.

@@ -265,7 +265,7 @@ Result<Setup> set_up(const EthdevConfig& config, const Device& device, rte_mempo
   out.mtu_max_bytes = std::min(mtu_within(config.device, rte_pktmbuf_data_room_size(pool)),
                                device_mtu_max(config, info));
   out.capabilities.shared_segments = is_shared.value();
-  if (kind_of(config.device).sends_from_own) out.capabilities.send_pool = pool;
+  if (kind_of(config.device).own_mbufs_per_queue != 0) out.capabilities.send_pool = pool;
   out.capabilities.udp_checksum = (plan.tx_offloads & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0;
   out.capabilities.ipv4_checksum = (plan.tx_offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
   out.capabilities.steers_ports =
