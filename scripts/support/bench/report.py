@@ -30,12 +30,16 @@ def model_of(path):
     return json.loads(path.read_text())["machine"]["cpu_model"]
 
 
+def place_elsewhere(model):
+    slug = re.sub("[^a-z0-9]+", "-", model.lower()).strip("-")
+    return ELSEWHERE / f"ipsec-{slug}.json"
+
+
 def put_elsewhere(path):
     """The comparison with IPsec on one processor: the table, without its rows."""
     document = json.loads(path.read_text())
-    slug = re.sub("[^a-z0-9]+", "-", document["machine"]["cpu_model"].lower()).strip("-")
     kept = {key: document[key] for key in ("name", "is_quick", "machine", "goals", "warm")}
-    run.write({**kept, "spread": spread(document)}, ELSEWHERE / f"ipsec-{slug}.json")
+    run.write({**kept, "spread": spread(document)}, place_elsewhere(model_of(path)))
 
 
 def move_here():
@@ -45,6 +49,7 @@ def move_here():
         run.fail("nothing of this tree's build to move to: scripts/bench ipsec")
     if old.exists() and model_of(old) != model_of(new):
         put_elsewhere(old)
+        place_elsewhere(model_of(new)).unlink(missing_ok=True)
         for path in run.RESULTS.glob("*.json"):
             if model_of(path) != model_of(new):
                 path.unlink()
