@@ -9,6 +9,16 @@ namespace {
 
 // A partner that stalled may accuse in good faith once, or twice.
 constexpr unsigned false_suspicions_max = 3;
+// Of what others bring, an honest partner brings more than one in so many.
+constexpr unsigned withheld_share = 8;
+
+bool is_partner(const Record& record, const NodeId& id) {
+  const std::vector<wire::LinkEnd>& links = record.said.links;
+  const auto at =
+      std::lower_bound(links.begin(), links.end(), id,
+                       [](const wire::LinkEnd& link, const NodeId& i) { return link.peer < i; });
+  return at != links.end() && at->peer == id;
+}
 
 }  // namespace
 
@@ -48,15 +58,47 @@ void Member::on_bad_message(const Peer& from, TimeNs now_ns, Output& out) {
   drop_dead_links(now_ns, out);
 }
 
+// A partner of some time whose session works.
+bool Member::is_heard(const Link& link, TimeNs now_ns) const {
+  return !link.is_suspected && now_ns - link.heard_ns < config_.detection_ns / 2 &&
+         now_ns - link.up_ns > config_.detection_ns;
+}
+
 void Member::count_false_suspicions(const Entry& own, TimeNs now_ns) {
   for (const AccusationRef& a : own.accusations) {
     Link* link = link_of(a->accuser);
-    const bool is_heard = link && !link->is_suspected &&
-                          now_ns - link->heard_ns < config_.detection_ns / 2 &&
-                          now_ns - link->up_ns > config_.detection_ns;
-    if (!is_heard || own.record->said.counter != counter_) continue;
+    if (!link || !is_heard(*link, now_ns) || own.record->said.counter != counter_) continue;
     if (++link->false_suspicions < false_suspicions_max) continue;
     name({link->id, Lie::false_suspicion, {}, {}, now_ns}, now_ns);
+  }
+}
+
+// In a large network, of so many records one.
+bool Member::is_watched(const Record& record) const {
+  const size_t one_in = view_.live() / config_.paced_nodes + 1;
+  return one_in == 1 || load_be32(record.digest.data()) % one_in == 0;
+}
+
+// A record goes from its subject to each of its partners first, and from there to all of theirs.
+// So a link partner of this node that is the subject's as well, as both of them state, has it one
+// step earlier than this node has it from anyone else, and is on its way with it, unless this node
+// told it before. Of what liars say of themselves that need not be so: their partners bring less.
+void Member::count_brought(Link& by, const Record& record) {
+  if (is_partner(record, by.id) && is_watched(record)) ++by.brought;
+}
+
+void Member::count_withheld(const News& fact, TimeNs now_ns) {
+  const Record& record = *fact.record;
+  if (!is_watched(record)) return;
+  for (Link& link : links_) {
+    if (link.id == fact.from || !is_partner(record, link.id) || !is_heard(link, now_ns)) continue;
+    const Entry* partner = view_.find(link.id);
+    if (!partner || !is_partner(*partner->record, record.id)) continue;
+    if (++link.brought_by_others < config_.withheld_min) continue;
+    if (link.brought * withheld_share < link.brought_by_others) {
+      name({link.id, Lie::withholding, {}, {}, now_ns}, now_ns);
+    }
+    link.brought = link.brought_by_others = 0;
   }
 }
 

@@ -138,6 +138,7 @@ void Member::settle_fact(const News& fact, View::Merge merge, TimeNs now_ns) {
       return;
   }
   ++counters_.facts_changed;
+  if (fact.record) count_withheld(fact, now_ns);
   news_.push_back(fact);
   flush_at_ns_ = std::min(flush_at_ns_, now_ns + news_delay_ns(fact));
   after_change(fact, now_ns);
@@ -146,7 +147,9 @@ void Member::settle_fact(const News& fact, View::Merge merge, TimeNs now_ns) {
 // What others bring waits for the end of the interval, when it would be passed on: merging all of
 // it in one pass makes each part of the view anew once.
 void Member::take_news(const Peer& from, const graph::News& news, TimeNs now_ns) {
+  Link* link = link_of(from.id);
   for (const RecordRef& record : news.records) {
+    if (link) count_brought(*link, *record);
     if (is_given_up(*record) || seen_.insert(view_.store().serial(*record))) {
       incoming_.push_back({record, {}, from.id});
       continue;

@@ -59,6 +59,7 @@ struct MemberConfig {
   size_t incoming_max = 1024;  // facts heard of that wait for the end of the news interval
   size_t liars_max = 256;
   TimeNs shunned_ns = 3600 * ns_per_s;  // a liar is no link partner for so long
+  unsigned withheld_min = 16;  // records that others brought, of what a link partner has as well
   // Every node hears of every change: with more nodes than this, what a node does of its own accord
   // (nearer links, looks at the whole graph) is done as many times less often, and news is gathered
   // for longer, by the root of that.
@@ -123,6 +124,7 @@ enum class Lie : uint8_t {
   two_records,      // signed two records under one counter: anyone can check the two
   bad_message,      // sent what no honest node passes on: known to the receiver alone
   false_suspicion,  // accused a link partner of silence that heard it all the while
+  withholding,      // passes on little of what its partners tell it: known to the receiver alone
 };
 struct Liar {
   NodeId node;
@@ -195,8 +197,9 @@ class Member {
     bool is_mine = false;  // this end asked for it, and pings
     bool is_suspected = false;
     TimeNs up_ns = 0, heard_ns = 0, pinged_ns = 0, suspected_ns = 0;
-    TimeNs differs_since_ns = 0;    // 0: the graphs were equal
-    unsigned false_suspicions = 0;  // of this node, by a partner that it hears
+    TimeNs differs_since_ns = 0;                  // 0: the graphs were equal
+    unsigned false_suspicions = 0;                // of this node, by a partner that it hears
+    unsigned brought = 0, brought_by_others = 0;  // records of its partners
   };
   struct Need {
     enum class Kind : uint8_t { near, random, inside } kind = Kind::near;
@@ -307,6 +310,10 @@ class Member {
   void name(Liar liar, TimeNs now_ns);
   void prove(const RecordRef& one, const RecordRef& other, TimeNs now_ns);
   void count_false_suspicions(const Entry& own, TimeNs now_ns);
+  bool is_heard(const Link& link, TimeNs now_ns) const;
+  bool is_watched(const Record& record) const;
+  void count_brought(Link& by, const Record& record);
+  void count_withheld(const News& fact, TimeNs now_ns);
   bool is_shunned(const NodeId& id, TimeNs now_ns) const;
   // sync.cpp
   void compare_digest(const Peer& from, const Digest& digest, TimeNs now_ns, Output& out);

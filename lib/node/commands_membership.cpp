@@ -47,6 +47,8 @@ const char* lie_text(graph::Lie lie) {
       return "two records";
     case graph::Lie::bad_message:
       return "bad message";
+    case graph::Lie::withholding:
+      return "withholding";
     case graph::Lie::false_suspicion:
       return "false suspicion";
   }
@@ -305,9 +307,10 @@ Json suspicion_schema() {
   const Json suspect = schema::object({{"node", schema::text()},
                                        {"standing", schema::text()},
                                        {"accused_by", schema::list(schema::text())}});
-  const Json liar = schema::object(
-      {{"node", schema::text()},
-       {"lie", schema::one_of({"two records", "bad message", "false suspicion", "false vote"})}});
+  const Json liar =
+      schema::object({{"node", schema::text()},
+                      {"lie", schema::one_of({"two records", "bad message", "false suspicion",
+                                              "withholding", "false vote"})}});
   return schema::object({{"suspects", schema::list(suspect)}, {"liars", schema::list(liar)}});
 }
 
