@@ -18,11 +18,11 @@ bool has(const std::vector<NodeId>& ids, const NodeId& id) {
 
 }  // namespace
 
-Ballots::Ballots(unsigned percent, unsigned tolerated, stream::Stream& stream, const NodeId& origin)
+Ballots::Ballots(const vote::Rule& rule, stream::Stream& stream, const NodeId& origin)
     : stream_(stream),
       origin_(origin),
       window_(std::min(stream.window->size(), window_max)),
-      votes_({.percent = percent, .tolerated = tolerated, .window = window_}) {
+      votes_({.rule = rule, .window = window_}) {
   CC_ASSERT(stream.origin_marks != nullptr);
   if (stream.is_own) stream.origin_marks->set_peer(stream::OriginMarks::own);
 }
@@ -147,8 +147,8 @@ void Ballots::send_run(const std::vector<Vote>& run, const std::vector<uint32_t>
 
 // ---- neighbours -----------------------------------------------------------------------------
 
-void Ballots::set_rule(unsigned percent, unsigned tolerated) {
-  for (const Seq seq : votes_.set_rule(percent, tolerated)) accept(seq);
+void Ballots::set_rule(const vote::Rule& rule) {
+  for (const Seq seq : votes_.set_rule(rule)) accept(seq);
 }
 
 void Ballots::set_neighbours(std::vector<Neighbour> neighbours) {
@@ -199,8 +199,12 @@ std::string Ballots::shortcoming() const {
   const size_t wanted = votes_.parents_wanted();
   if (!has_graph_) return "no network whose graph names parents";
   if (!kin_) return "the graph has no path from the origin";
+  const vote::Rule& rule = votes_.rule();
+  const bool is_count = parents <= 2 * size_t{rule.tolerated};
   return fmt::format("{} parent{} besides the origin; {} wanted so that {} may lie", parents,
-                     parents == 1 ? "" : "s", wanted, votes_.config().tolerated);
+                     parents == 1 ? "" : "s", wanted,
+                     is_count ? fmt::format("{}", rule.tolerated)
+                              : fmt::format("{} % of the members", rule.malicious));
 }
 
 // ---- liars ----------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ class Ballots final : public stream::Judge {
   using Send = std::function<bool(uint32_t peer, const wire::Votes& votes)>;
 
   // `stream` has OriginMarks and outlives this.
-  Ballots(unsigned percent, unsigned tolerated, stream::Stream& stream, const NodeId& origin);
+  Ballots(const vote::Rule& rule, stream::Stream& stream, const NodeId& origin);
   // Before anything else; the receiver has this as its judge.
   void attach(stream::Receiver& receiver) { receiver_ = &receiver; }
 
@@ -81,7 +81,7 @@ class Ballots final : public stream::Judge {
   // After it: casts what was accepted, moves the window.
   void cast(const Send& send);
 
-  void set_rule(unsigned percent, unsigned tolerated);
+  void set_rule(const vote::Rule& rule);
   void set_neighbours(std::vector<Neighbour> neighbours);
   // Looks at the graph anew if it has changed, at most every 500 ms; null: there is none.
   void follow(const Kinship* kinship, const std::string& stream, TimeNs now_ns);

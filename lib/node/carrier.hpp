@@ -89,7 +89,7 @@ class Carrier final : public PeerListener {
   void set_votes_default(unsigned percent) { votes_default_percent_ = percent; }
   // This node's own rule for a resource: P and t of all its streams from now on, but for what
   // other nodes know of our origin's, whose descriptor is signed.
-  Status set_votes(const std::string& name, unsigned percent, unsigned tolerated);
+  Status set_votes(const std::string& name, const vote::Rule& rule);
   const FalseVoters& false_voters() const { return false_voters_; }
 
   // What every request for an unknown resource is answered.

@@ -195,9 +195,10 @@ void Carrier::make_ballots(Carried& carried, const Resource& resource) {
   stream::Stream& stream = *carried.stream;
   if (stream.descriptor.delivery != wire::Delivery::accepted) return;
   stream.origin_marks = std::make_unique<stream::OriginMarks>(stream.window->size());
-  const unsigned percent = resource.config.votes_percent.value_or(stream.descriptor.votes_percent);
-  carried.ballots =
-      std::make_unique<Ballots>(percent, resource.config.tolerated, stream, carried.origin_node);
+  const StreamConfig& config = resource.config;
+  const vote::Rule rule{config.votes_percent.value_or(stream.descriptor.votes_percent),
+                        config.tolerated, config.malicious};
+  carried.ballots = std::make_unique<Ballots>(rule, stream, carried.origin_node);
 }
 
 // Workers look for the origin's own link only while it matters to some stream.
@@ -221,7 +222,7 @@ void Carrier::count_votes(Carried& carried) {
   }
 }
 
-Status Carrier::set_votes(const std::string& name, unsigned percent, unsigned tolerated) {
+Status Carrier::set_votes(const std::string& name, const vote::Rule& rule) {
   const auto found = resources_.find(name);
   if (found == resources_.end()) return not_configured(name);
   if (wire::suite_class_of(found->second->config.suite) == wire::SuiteClass::trusted) {
@@ -230,12 +231,9 @@ Status Carrier::set_votes(const std::string& name, unsigned percent, unsigned to
                              "use sha256-gmac",
                              name));
   }
-  found->second->config.votes_percent = percent;
-  found->second->config.tolerated = tolerated;
+  found->second->config.set_votes(rule);
   for (auto& [id, carried] : carried_) {
-    if (carried->resource == name && carried->ballots) {
-      carried->ballots->set_rule(percent, tolerated);
-    }
+    if (carried->resource == name && carried->ballots) carried->ballots->set_rule(rule);
   }
   return {};
 }

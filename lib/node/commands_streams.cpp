@@ -103,12 +103,13 @@ Json progress_of(const Carried& carried) {
 // Of a stream that is not delivered at `accepted` nothing but zeros.
 Json votes_of(const Carried& carried) {
   const Ballots* ballots = carried.ballots.get();
-  const vote::VoteConfig rule = ballots ? ballots->votes().config() : vote::VoteConfig{0, 0, 1};
+  const vote::Rule rule = ballots ? ballots->votes().rule() : vote::Rule{0, 0, 0};
   const vote::VoteCounters c = ballots ? ballots->votes().counters() : vote::VoteCounters{};
   const BallotCounters sent = ballots ? ballots->counters() : BallotCounters{};
   return {{"accepted_next", carried.receiver->status().accepted_next},
           {"votes_percent", rule.percent},
           {"votes_tolerated", rule.tolerated},
+          {"votes_malicious", rule.malicious},
           {"votes_parents", ballots ? ballots->votes().parents() : size_t{0}},
           {"votes_needed", ballots ? ballots->votes().needed() : size_t{0}},
           {"votes_children", ballots ? ballots->children() : size_t{0}},
@@ -184,12 +185,13 @@ Json stream_schema() {
                            "subscribers",        "dropped_objects",
                            "queued_bytes",       "accepted_next",
                            "votes_percent",      "votes_tolerated",
-                           "votes_parents",      "votes_needed",
-                           "votes_children",     "accepted_by_origin_link",
+                           "votes_malicious",    "votes_parents",
+                           "votes_needed",       "votes_children",
+                           "votes_sent",         "accepted_by_origin_link",
                            "accepted_by_votes",  "accepted_by_signature",
                            "votes_received",     "votes_not_counted",
                            "votes_double",       "votes_overruled",
-                           "votes_sent",         "votes_not_sent"}) {
+                           "votes_not_sent"}) {
     fields.push_back({name, schema::count()});
   }
   fields.push_back({"refused_by", schema::map(schema::text())});
@@ -222,14 +224,21 @@ Reply show_streams(Node& node, const Arguments& arguments) {
 
 Reply set_votes(Node& node, const Arguments& arguments) {
   const std::string stream = arguments.text("stream");
-  const auto percent = static_cast<unsigned>(arguments.number("percent"));
-  unsigned tolerated = 0;
+  vote::Rule rule;
   for (const StreamConfig& config : node.config().streams) {
-    if (config.name == stream) tolerated = config.tolerated;
+    if (config.name == stream) rule = {0, config.tolerated, config.malicious};
   }
-  tolerated = static_cast<unsigned>(arguments.number("tolerated", tolerated));
-  if (Status set = node.set_votes(stream, percent, tolerated); !set) return set.error();
-  return Json{{"stream", stream}, {"votes", percent}, {"tolerated", tolerated}};
+  const auto number = [&](const char* name, unsigned before) {
+    return static_cast<unsigned>(arguments.number(name, before));
+  };
+  rule.percent = number("percent", 0);
+  rule.tolerated = number("tolerated", rule.tolerated);
+  rule.malicious = number("malicious", rule.malicious);
+  if (Status set = node.set_votes(stream, rule); !set) return set.error();
+  return Json{{"stream", stream},
+              {"votes", rule.percent},
+              {"tolerated", rule.tolerated},
+              {"malicious", rule.malicious}};
 }
 
 Reply add_stream(Node& node, const Arguments& arguments) {
@@ -248,13 +257,17 @@ Operation votes_operation(Node* node) {
   ops::Argument tolerated = ops::optional(
       ops::argument("tolerated", ArgumentType::number, "parents that may lie together"));
   tolerated.max = tolerated_max;
-  return {"set votes",
-          "streams",
-          {ops::argument("stream", ArgumentType::stream, "stream name"), percent, tolerated},
-          Access::write,
-          "How many parents have to vouch for a frame at this node, from now on; other nodes learn "
-          "of it from an origin here once it starts again",
-          [node](const Arguments& a) { return set_votes(*node, a); }};
+  ops::Argument malicious = ops::optional(ops::argument(
+      "malicious", ArgumentType::number, "percent of the members that may lie together"));
+  malicious.max = vote::malicious_max;
+  return {
+      "set votes",
+      "streams",
+      {ops::argument("stream", ArgumentType::stream, "stream name"), percent, tolerated, malicious},
+      Access::write,
+      "How many parents have to vouch for a frame at this node, from now on; other nodes learn "
+      "of it from an origin here once it starts again",
+      [node](const Arguments& a) { return set_votes(*node, a); }};
 }
 
 std::vector<Operation> stream_operations(Node* node) {

@@ -14,6 +14,7 @@
 #include "ops/ops.hpp"
 #include "port/port.hpp"
 #include "repair/repair.hpp"
+#include "vote/vote.hpp"
 #include "wire/descriptor.hpp"
 
 // A node's configuration: one TOML file (docs/configuration.md), and the same as plain values.
@@ -43,6 +44,7 @@ inline constexpr unsigned tolerated_max = 24;  // of as many parents as a node c
 inline constexpr unsigned relay_pairs_max = 512;
 inline constexpr uint16_t udp_port_default = 7000;
 inline constexpr unsigned votes_default_percent = 50;  // without a genesis file
+inline constexpr unsigned malicious_default = 30;      // percent of a stream's members
 
 struct NodeConfig {
   std::string name;
@@ -122,8 +124,9 @@ struct StreamConfig {
   uint32_t window_frames = 0;                        // a power of two; 0: from the rate
   wire::Delivery delivery = wire::Delivery::linked;  // final where keeping = "kept"
   wire::Keeping keeping = wire::Keeping::live;
-  std::optional<unsigned> votes_percent;  // none: of a host the network's, of a member the host's
-  unsigned tolerated = 0;                 // parents that may lie together, at this node
+  std::optional<unsigned> votes_percent;   // none: of a host the network's, of a member the host's
+  unsigned tolerated = 0;                  // parents that may lie together, at this node
+  unsigned malicious = malicious_default;  // percent of the members, at this node
   bool routes = false;
   uint32_t statement_frames = 256;
   uint32_t statement_interval_ms = 10;
@@ -131,6 +134,12 @@ struct StreamConfig {
   uint32_t gap_deadline_ms = 2000;
   std::vector<PublicKey> origins;  // allow list; empty: any
   std::vector<NodeId> guests;      // with membership: whom this node lets in; empty: anyone
+
+  void set_votes(const vote::Rule& rule) {
+    votes_percent = rule.percent;
+    tolerated = rule.tolerated;
+    malicious = rule.malicious;
+  }
 };
 
 // For tools that watch a node (docs/observing.md).

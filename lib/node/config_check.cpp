@@ -299,6 +299,7 @@ class Checker {
         "is of use with delivery = \"accepted\" alone; set that, or leave it out";
     if (stream.votes_percent) add("stream", i, "votes", remedy);
     if (stream.tolerated != 0) add("stream", i, "tolerated", remedy);
+    if (stream.malicious != malicious_default) add("stream", i, "malicious", remedy);
   }
 
   void check_stream(size_t i) {
@@ -319,6 +320,7 @@ class Checker {
       }
       if (stream.votes_percent) add("stream", i, "votes", remedy);
       if (stream.tolerated != 0) add("stream", i, "tolerated", remedy);
+      if (stream.malicious != malicious_default) add("stream", i, "malicious", remedy);
       if (stream.keeping == wire::Keeping::kept) {
         add("stream", i, "keeping", fmt::format("\"kept\" {}", remedy));
       }

@@ -357,6 +357,10 @@ void visit(FieldVisitor& visitor, StreamConfig& stream) {
   visitor.number(
       Key{"tolerated", "delivery at accepted: parents that may lie together; one more must vouch"},
       stream.tolerated, {0, tolerated_max, "parents"});
+  visitor.number(Key{"malicious",
+                     "delivery at accepted: share of the members that may lie together; a node "
+                     "with few parents then waits for the signature (membership.md, \"Votes\")"},
+                 stream.malicious, {0, vote::malicious_max, "%"});
   visitor.flag(Key{"routes", "objects are route updates: lane 0, ahead of others"}, stream.routes);
   visitor.number(Key{"statement_frames", "frames between two signed statements, at most"},
                  stream.statement_frames, {1, 65'535, "frames"});

@@ -450,12 +450,10 @@ void Node::set_repair(const repair::RepairConfig& repair) {
   carrier_->set_repair(repair);
 }
 
-Status Node::set_votes(const std::string& stream, unsigned percent, unsigned tolerated) {
-  if (Status set = carrier_->set_votes(stream, percent, tolerated); !set) return set;
+Status Node::set_votes(const std::string& stream, const vote::Rule& rule) {
+  if (Status set = carrier_->set_votes(stream, rule); !set) return set;
   for (StreamConfig& config : config_.streams) {
-    if (config.name != stream) continue;
-    config.votes_percent = percent;
-    config.tolerated = tolerated;
+    if (config.name == stream) config.set_votes(rule);
   }
   return {};
 }

@@ -166,7 +166,7 @@ class Node final : public cli::Service {
   void set_idle(Idle idle);
   void set_log_level(LogLevel level);
   void set_repair(const repair::RepairConfig& repair);
-  Status set_votes(const std::string& stream, unsigned percent, unsigned tolerated);
+  Status set_votes(const std::string& stream, const vote::Rule& rule);
   Status set_peer_rate(const std::string& name, uint64_t rate_bits_per_s);
 
  private:

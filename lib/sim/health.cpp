@@ -73,6 +73,13 @@ void look_at_liars(const MemberWorld& world, const std::vector<Index>& honest, H
     const bool is_liar = world.index(id) < world.size() && !world.is_honest(world.index(id));
     (is_liar ? out.liars_named : out.honest_named) += 1;
   }
+  for (const Index i : world.running()) {
+    const std::optional<Malice> malice = world.malice(i);
+    if (!malice) continue;
+    auto& [caught, all] = out.kinds[*malice];
+    ++all;
+    caught += named.contains(world.id(i)) ? 1u : 0u;
+  }
   out.liars = world.running().size() - honest.size();
   out.refused_messages = world.refused_messages();
 }

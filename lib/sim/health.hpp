@@ -20,16 +20,17 @@ struct Health {
   size_t untrue = 0;         // nodes whose view lacks a node, or has one that does not run
   bool is_complete = false;  // there is none
   size_t degree_min = 0, degree_max = 0;
-  double degree_mean = 0, degree_cv = 0;  // cv: standard deviation over mean
-  double bytes_cv = 0, bytes_mean = 0;    // sent by a node since traffic was cleared
-  double rtt_ms = 0, rtt_random_ms = 0;   // of links; of as many links to anyone
-  double messages_mean = 0;               // sent by a node since then
-  double records = 0;                     // published by a node since it started
-  double private_kib = 0;                 // of the node that holds most
-  size_t liars = 0;                       // malicious nodes that run
-  size_t liars_named = 0;                 // of them, by an honest node or more
-  size_t honest_named = 0;                // by an honest one
-  uint64_t refused_messages = 0;          // did not decode
+  double degree_mean = 0, degree_cv = 0;              // cv: standard deviation over mean
+  double bytes_cv = 0, bytes_mean = 0;                // sent by a node since traffic was cleared
+  double rtt_ms = 0, rtt_random_ms = 0;               // of links; of as many links to anyone
+  double messages_mean = 0;                           // sent by a node since then
+  double records = 0;                                 // published by a node since it started
+  double private_kib = 0;                             // of the node that holds most
+  size_t liars = 0;                                   // malicious nodes that run
+  size_t liars_named = 0;                             // of them, by an honest node or more
+  size_t honest_named = 0;                            // by an honest one
+  std::map<Malice, std::pair<size_t, size_t>> kinds;  // of liars: how many were named, and run
+  uint64_t refused_messages = 0;                      // did not decode
 
   double rtt_saved() const { return rtt_random_ms > 0 ? 1 - rtt_ms / rtt_random_ms : 0; }
   // All (honest ones) in, one graph everywhere, and it is the true one; connected, and without

@@ -116,7 +116,8 @@ Status check_words(const Step& step) {
     if (step.verb == "partition") return w[0].ends_with('%') && is_amount(w[0]);
     if (step.verb == "healthy") return w[0] == "within" && real(w[1]).has_value();
     if (step.verb == "expect") {
-      const bool is_known = Health().values().contains(w[0]) || w[0] == "cut_off_s";
+      const bool is_known =
+          Health().values().contains(w[0]) || w[0] == "cut_off_s" || w[0] == "corrupt";
       return is_known && (w[1] == "<" || w[1] == ">") && real(w[2]).has_value();
     }
     return true;

@@ -222,18 +222,25 @@ class Runner {
     const graph::Topology near = true_topology(world_, running);
     const graph::Topology random = rewired(near, world_.random());
     const bool has_liars = std::find(is_liar.begin(), is_liar.end(), true) != is_liar.end();
-    for (const unsigned percent : {has_liars ? 51u : 0u, has_liars ? 67u : 50u, 100u}) {
-      const vote::VoteConfig config{
-          .percent = percent, .tolerated = has_liars ? 1u : 0u, .window = 1};
+    using Rules = std::vector<vote::Rule>;
+    const Rules rules = has_liars ? Rules{{51, 1, 0}, {67, 1, 0}, {100, 1, 0}, {51, 1, 30}}
+                                  : Rules{{0, 0, 0}, {50, 0, 0}, {100, 0, 0}};
+    for (const vote::Rule& rule : rules) {
+      const vote::VoteConfig config{.rule = rule, .window = 1};
       for (const auto* topology : {&near, &random}) {
         const VoteDelays sum = votes_over(*topology, places, is_liar, frames, config);
-        std::string line = "votes: P " + std::to_string(percent) + " %, voters " +
-                           (topology == &near ? "near" : "at random") + ": arrival " +
+        std::string line = "votes: P " + std::to_string(rule.percent) + " %, " +
+                           (has_liars ? std::to_string(rule.malicious) + " % may lie, " : "") +
+                           "voters " + (topology == &near ? "near" : "at random") + ": arrival " +
                            text_of(sum.arrival_ms) + " ms, accepted after " + text_of(sum.mean_ms) +
                            " ms, p99 " + text_of(sum.p99_ms) + " ms, " +
                            std::to_string(sum.accepted) + " of " + std::to_string(sum.nodes);
-        if (has_liars) line += ", corrupt " + std::to_string(sum.corrupt);
+        if (has_liars) {
+          line += ", corrupt " + std::to_string(sum.corrupt) + ", liars named " +
+                  std::to_string(sum.liars_named.size());
+        }
         surroundings_.print(line);
+        if (rule.malicious > 0) corrupt_ += sum.corrupt;
       }
     }
   }
@@ -251,6 +258,7 @@ class Runner {
       sum.nodes += one.nodes;
       sum.accepted += one.accepted;
       sum.corrupt += one.corrupt;
+      sum.liars_named.insert(one.liars_named.begin(), one.liars_named.end());
       sum.arrival_ms += one.arrival_ms / static_cast<double>(frames);
       sum.mean_ms += one.mean_ms / static_cast<double>(frames);
       sum.p99_ms += one.p99_ms / static_cast<double>(frames);
@@ -277,6 +285,7 @@ class Runner {
 
   void expect(const std::string& name, bool is_below, double bound) {
     const double value = name == "cut_off_s" ? static_cast<double>(cut_offs_.longest_ns()) / 1e9
+                         : name == "corrupt" ? static_cast<double>(corrupt_)
                                              : health().values().at(name);
     const bool holds = is_below ? value < bound : value > bound;
     surroundings_.print(text_of(seconds()) + " s: " + name + " " + text_of(value) +
@@ -295,6 +304,14 @@ class Runner {
               text_of(static_cast<double>(cut_offs_.longest_ns()) / 1e9);
     }
     line += " join_s " + text_of(join_seconds());
+    surroundings_.print(line);
+    if (health().kinds.empty()) return;
+    line = text_of(seconds()) + " s: named:";
+    for (const auto& [malice, count] : health().kinds) {
+      line += " " + std::string(name_of(malice)) + " " + std::to_string(count.first) + " of " +
+              std::to_string(count.second) + ",";
+    }
+    line.pop_back();
     surroundings_.print(line);
   }
 
@@ -327,6 +344,7 @@ class Runner {
   std::vector<Planned> planned_;  // heap, earliest first
   TimeNs start_ns_ = 0;
   uint64_t members_ = 0;
+  size_t corrupt_ = 0;  // frames accepted by votes that allow for liars
   unsigned failures_ = 0;
   bool is_watched_ = false;
   std::optional<Health> health_;

@@ -149,7 +149,9 @@ class Frame {
       for (const vote::Liar& liar : votes_[node].take_liars()) named.insert(liar.voter);
     }
     for (const NodeId& id : named) {
-      (is_liar(load_be32(id.bytes.data())) ? out.liars_named : out.honest_named) += 1;
+      const uint32_t position = load_be32(id.bytes.data());
+      if (is_liar(position)) out.liars_named.insert(position);
+      out.honest_named += is_liar(position) ? 0u : 1u;
     }
   }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <set>
+
 #include "base/random.hpp"
 #include "graph/analysis.hpp"
 #include "sim/latency.hpp"
@@ -12,10 +14,10 @@
 namespace chaincast::sim {
 
 struct VoteDelays {
-  size_t nodes = 0;        // honest ones, without the origin
-  size_t accepted = 0;     // of them, by votes; the others wait for the signature
-  size_t corrupt = 0;      // of them, a frame that the origin did not send
-  size_t liars_named = 0;  // by an honest node or more
+  size_t nodes = 0;                // honest ones, without the origin
+  size_t accepted = 0;             // of them, by votes; the others wait for the signature
+  size_t corrupt = 0;              // of them, a frame that the origin did not send
+  std::set<uint32_t> liars_named;  // positions, of those that an honest node or more names
   size_t honest_named = 0;
   double arrival_ms = 0;           // mean time from the origin to the frame's first copy
   double mean_ms = 0, p99_ms = 0;  // from there to acceptance

@@ -2,6 +2,7 @@
 #include "vote/vote.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/assert.hpp"
@@ -10,17 +11,51 @@ namespace chaincast::vote {
 namespace {
 
 constexpr size_t liars_max = 256;
+constexpr double error_max = 1e-6 * (1 + 1e-9);  // that liars alone are enough; and rounding
+
+void check(const Rule& rule) {
+  CC_ASSERT(rule.percent <= 100);
+  CC_ASSERT(rule.malicious <= malicious_max);
+}
 
 }  // namespace
 
-Votes::Votes(const VoteConfig& config) : config_(config), slots_(config.window) {
-  CC_ASSERT(config.window > 0);
-  CC_ASSERT(config.percent <= 100);
+size_t votes_against(size_t parents, unsigned malicious) {
+  if (malicious == 0) return 1;
+  const double lies = static_cast<double>(malicious) / 100;
+  const auto all = static_cast<double>(parents);
+  double exactly = std::pow(lies, all);  // that so many lie, from all of them downwards
+  double or_more = exactly;
+  size_t votes = parents + 1;
+  while (votes > 1 && or_more <= error_max) {
+    --votes;
+    const auto lying = static_cast<double>(votes);
+    exactly *= lying / (all - lying + 1) * (1 - lies) / lies;
+    or_more += exactly;
+  }
+  return votes;
 }
 
-size_t Votes::needed() const {
-  return std::max<size_t>((parents_.size() * config_.percent + 99) / 100,
-                          size_t{config_.tolerated} + 1);
+Votes::Votes(const VoteConfig& config) : config_(config), slots_(config.window) {
+  CC_ASSERT(config.window > 0);
+  check(config.rule);
+  count_needed();
+}
+
+void Votes::count_needed() {
+  const Rule& rule = config_.rule;
+  needed_ = std::max({(parents_.size() * rule.percent + 99) / 100, size_t{rule.tolerated} + 1,
+                      votes_against(parents_.size(), rule.malicious)});
+}
+
+bool Votes::is_sufficient() const {
+  return parents_.size() > 2 * size_t{config_.rule.tolerated} && needed_ <= parents_.size();
+}
+
+size_t Votes::parents_wanted() const {
+  size_t out = 2 * size_t{config_.rule.tolerated} + 1;
+  while (votes_against(out, config_.rule.malicious) > out) ++out;
+  return out;
 }
 
 bool Votes::is_parent(const NodeId& id) const {
@@ -32,13 +67,14 @@ std::vector<Seq> Votes::set_parents(std::vector<NodeId> parents) {
   parents.erase(std::unique(parents.begin(), parents.end()), parents.end());
   if (parents.size() > parents_max) parents.resize(parents_max);
   parents_ = std::move(parents);
+  count_needed();
   return decide_all();
 }
 
-std::vector<Seq> Votes::set_rule(unsigned percent, unsigned tolerated) {
-  CC_ASSERT(percent <= 100);
-  config_.percent = percent;
-  config_.tolerated = tolerated;
+std::vector<Seq> Votes::set_rule(const Rule& rule) {
+  check(rule);
+  config_.rule = rule;
+  count_needed();
   return decide_all();
 }
 
@@ -73,7 +109,7 @@ bool Votes::decide(Slot& slot) {
     for (const Vote& vote : slot.votes) {
       count += vote.digest == candidate.digest && is_parent(vote.voter) ? 1u : 0u;
     }
-    if (count < needed()) continue;
+    if (count < needed_) continue;
     slot.is_accepted = true;
     slot.digest = candidate.digest;
     return true;

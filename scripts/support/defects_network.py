@@ -102,8 +102,9 @@ DEFECTS = [
     Defect("drivers/session/tls/carried.cpp", "    one.has_ended = true;\n    return;",
            "    return;", TLS, "Carried.WhoIgnoresTheWindowIsCutOff"),
 
-    # Any newer record said to be a lie, a record offered twice merged twice, a forger not named, a
-    # former member that asks as a newcomer does.
+    # Any newer record said to be a lie, a record offered twice merged twice, a forger not named,
+    # an honest node named for what another says of it, a former member that asks as a newcomer
+    # does.
     Defect("lib/graph/view.cpp", "if (known.said.counter == record->said.counter) {",
            "if (known.said.counter <= record->said.counter) {",
            GRAPH, "View.TwoRecordsUnderOneCounterAreHandedOutWhicheverStands"),
@@ -112,12 +113,15 @@ DEFECTS = [
            GRAPH, "SeenWindow.RemembersTheNewestAndForgetsTheRest"),
     Defect("lib/graph/lies.cpp", "name({from.id, Lie::bad_message, {}, {}, now_ns}, now_ns);", ";",
            SIM, "Liars.WhoForgesIsNamedByAllThatItLiesTo"),
+    Defect("lib/graph/lies.cpp",
+           "if (!partner || !is_partner(*partner->record, record.id)) continue;",
+           "if (!partner) continue;", GRAPH, "Lies.NorOneThatTheSubjectAloneCallsItsPartner"),
     Defect("lib/join/join.cpp", "attach(remembered[i], now_ns, out);", ";", SIM,
            "Membership.TheFirstFrameTakesAFormerMemberOneRoundTripAndANewcomerThree"),
 
     # Votes: an origin that passes forgeries of its own stream on, marks for whoever sends, votes of
-    # children, two votes for one frame, an error that the signature cannot take back, linked for
-    # accepted, a vote for a frame beyond the last one.
+    # children, two votes for one frame, liars that are not allowed for, an error that the signature
+    # cannot take back, linked for accepted, a vote for a frame beyond the last one.
     Defect("lib/stream/stage.cpp",
            "if (frame.stream->is_own) return judge_returned(frame);", "",
            STREAM, "*.AnOriginTakesNoFrameOfItsOwnStreamFromOthers*"),
@@ -143,6 +147,8 @@ DEFECTS = [
            "vote.digest == candidate.digest && is_parent(vote.voter) ? 1u : 0u;",
            "is_parent(vote.voter) ? 1u : 0u;",
            VOTE, "Vote.*"),
+    Defect("lib/vote/vote.cpp", "votes_against(parents_.size(), rule.malicious)});",
+           "size_t{1}});", VOTE, "Vote.WhereAllParentsMayBeLiarsTheSignatureAccepts"),
     Defect("lib/wire/control.cpp", "m.first_seq <= std::numeric_limits<Seq>::max() - (count - 1);",
            "true;", WIRE, "Control.refuses_votes_for_no_frame_and_beyond_the_last_seq"),
     Defect("lib/node/carrier.cpp", "carried->was_origin_live && !is_over(*carried)",

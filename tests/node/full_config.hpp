@@ -85,6 +85,7 @@ secret = "o"
 payload = 512
 votes = 60
 tolerated = 2
+malicious = 10
 [repair]
 enabled = false
 first_wait_ms = 1

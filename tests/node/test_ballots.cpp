@@ -50,7 +50,7 @@ class BallotsTest : public test::PublishedTest {
     kinship_.known = Kin{{node_of(1), node_of(2), node_of(3)}, {node_of(4), node_of(5)}};
   }
   void make(unsigned percent, unsigned tolerated) {
-    ballots_ = std::make_unique<Ballots>(percent, tolerated, stream_, node_of(9));
+    ballots_ = std::make_unique<Ballots>(vote::Rule{percent, tolerated, 0}, stream_, node_of(9));
     test::NodeConfig config{.window_log2 = 10};
     config.receiver.judge = ballots_.get();
     node_ = std::make_unique<test::TestNode>(crypto_, *p_.origin, config);
@@ -214,14 +214,19 @@ TEST_F(BallotsTest, WithTooFewParentsVotesAcceptNothingAndItSaysWhy) {
   for (const uint32_t parent : {1u, 2u, 3u}) ballots_->on_votes(parent, votes(0, 3));
   turn();
   EXPECT_TRUE(node_->sink.objects.empty());
-  ballots_->set_rule(0, 1);
+  ballots_->set_rule({0, 1, 30});
+  EXPECT_EQ(ballots_->shortcoming(),
+            "3 parents besides the origin; 12 wanted so that 30 % of the members may lie");
+  turn();
+  EXPECT_TRUE(node_->sink.objects.empty());
+  ballots_->set_rule({0, 1, 0});
   EXPECT_EQ(ballots_->shortcoming(), "");
   turn();
   EXPECT_EQ(node_->sink.objects.size(), 3u) << "what they said before counts now";
 }
 
 TEST_F(BallotsTest, WithoutAGraphThereAreNoParents) {
-  ballots_ = std::make_unique<Ballots>(50, 0, stream_, node_of(9));
+  ballots_ = std::make_unique<Ballots>(vote::Rule{50, 0, 0}, stream_, node_of(9));
   ballots_->follow(nullptr, "test", 0);
   set_peers({1, 2, 3});
   EXPECT_EQ(ballots_->votes().parents(), 0u);

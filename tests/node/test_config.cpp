@@ -360,7 +360,8 @@ TEST(Config, EveryKeyIsReadAndShown) {
   }
   for (const auto& item : shown["streams"][0].items()) {
     // What is kept is final, and takes no votes.
-    const bool is_of_votes = item.key() == "votes" || item.key() == "tolerated";
+    const bool is_of_votes =
+        item.key() == "votes" || item.key() == "tolerated" || item.key() == "malicious";
     const ops::Json& value = shown["streams"][is_of_votes ? 1 : 0][item.key()];
     EXPECT_NE(value, defaults["streams"][0][item.key()]) << item.key();
   }

@@ -68,7 +68,7 @@ TEST_F(Votes, MembersFarFromTheOriginAcceptByVotesBeforeItSigns) {
   start(10,
         "delivery = \"accepted\"\nvotes = 50\nstatement_interval_ms = 10000\n"
         "statement_frames = 65535\n",
-        "", 2);
+        "malicious = 0\n", 2);
   ASSERT_FALSE(HasFatalFailure());
   const std::vector<unsigned> far = voters();
   publish({Bytes{0}});
@@ -98,7 +98,8 @@ TEST_F(Votes, MembersFarFromTheOriginAcceptByVotesBeforeItSigns) {
 
 // It vouches for frames that were never sent, and then as everyone does.
 TEST_F(Votes, AMemberThatVouchesForOtherFramesChangesNothingAndIsNamedByItsChildren) {
-  start(12, "delivery = \"accepted\"\nvotes = 50\ntolerated = 1\n", "tolerated = 1\n", 1);
+  start(12, "delivery = \"accepted\"\nvotes = 50\ntolerated = 1\n",
+        "tolerated = 1\nmalicious = 0\n", 1);
   ASSERT_FALSE(HasFatalFailure());
   // A parent of one that goes by votes.
   Node& child = *lab_.nodes[voters().front()];
@@ -135,7 +136,8 @@ TEST_F(Votes, AMemberThatVouchesForOtherFramesChangesNothingAndIsNamedByItsChild
 
 // It has the group's key, so its frames verify, and are linked to what is before them.
 TEST_F(Votes, AForgeryThatIsEverywhereFirstIsAcceptedNowhere) {
-  start(12, "delivery = \"accepted\"\nvotes = 50\ntolerated = 1\n", "tolerated = 1\n", 1);
+  start(12, "delivery = \"accepted\"\nvotes = 50\ntolerated = 1\n",
+        "tolerated = 1\nmalicious = 0\n", 1);
   ASSERT_FALSE(HasFatalFailure());
   const auto objects = make_objects(10, 4);
   publish({objects[0]});
@@ -173,8 +175,13 @@ TEST_F(Votes, TheRuleChangesWhileItRunsAndStaysInTheConfiguration) {
   EXPECT_EQ(stream_row(member)["votes_tolerated"], 2u);
   EXPECT_EQ(member.config().streams[0].votes_percent, 100u);
   EXPECT_EQ(member.config().streams[0].tolerated, 2u);
+  EXPECT_EQ(stream_row(member)["votes_malicious"], 30u) << "unless set";
+  ASSERT_TRUE(member.run("set votes news 100 2 10").ok());
+  EXPECT_EQ(member.config().streams[0].malicious, 10u);
   ASSERT_TRUE(member.run("set votes news 20").ok());
   EXPECT_EQ(stream_row(member)["votes_tolerated"], 2u) << "as it was";
+  EXPECT_EQ(stream_row(member)["votes_malicious"], 10u) << "as it was";
+  EXPECT_FALSE(member.run("set votes news 20 2 51").ok());
   EXPECT_FALSE(member.run("set votes news 101").ok());
   EXPECT_FALSE(member.run("set votes weather 50").ok());
   EXPECT_EQ(stream_row(*lab_.nodes[3])["votes_percent"], 50u) << "its own rule alone";

@@ -23,6 +23,7 @@ class Voting(Network):
         tables["membership"]["degree"] = 4
         for stream in tables.get("stream", []):
             stream["tolerated"] = 1
+            stream["malicious"] = 0
         return tables
 
 
@@ -125,6 +126,9 @@ def test_far_members_accept_by_votes(t):
     assert near and all(shown["accepted_by_origin_link"] > 0 for shown in near), near
     # Each node's own rule, and the reason where parents do not suffice for it.
     node = far_ones(members)[0]
+    node.control("set", "votes", STREAM, "100", "1", "30")
+    assert row(node)["votes_malicious"] == 30
+    assert "12 wanted so that 30 % of the members" in row(node)["votes_shortcoming"], row(node)
     node.control("set", "votes", STREAM, "100", "8")
     assert row(node)["votes_percent"] == 100 and row(node)["votes_tolerated"] == 8
     assert "17 wanted so that 8 may lie" in row(node)["votes_shortcoming"], row(node)

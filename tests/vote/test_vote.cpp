@@ -31,7 +31,7 @@ TEST(Vote, TheShareDecidesAndTheBoundOfLiarsIsTheLeast) {
   // max(ceil(P x N), t + 1), computed by hand.
   for (const Case& c : {Case{0, 0, 7, 1}, Case{50, 0, 7, 4}, Case{50, 0, 8, 4}, Case{100, 0, 7, 7},
                         Case{0, 2, 7, 3}, Case{34, 1, 5, 2}, Case{41, 1, 5, 3}}) {
-    Votes votes({.percent = c.percent, .tolerated = c.tolerated, .window = 8});
+    Votes votes({.rule = {.percent = c.percent, .tolerated = c.tolerated}, .window = 8});
     votes.set_parents(parents(c.parents));
     EXPECT_EQ(votes.needed(), c.needed) << c.percent << " " << c.tolerated;
     for (uint8_t i = 1; i <= c.parents; ++i) {
@@ -45,8 +45,43 @@ TEST(Vote, TheShareDecidesAndTheBoundOfLiarsIsTheLeast) {
   }
 }
 
+// By exact fractions, term by term.
+TEST(Vote, SoManyVotesThatLiarsDrawnAtRandomHaveThemOnceInAMillion) {
+  struct Case {
+    size_t parents;
+    unsigned malicious;
+    size_t votes;
+  };
+  for (const Case& c :
+       {Case{0, 30, 1}, Case{1, 0, 1}, Case{1, 1, 2}, Case{2, 1, 3}, Case{3, 1, 3}, Case{8, 1, 4},
+        Case{5, 10, 6}, Case{6, 10, 6}, Case{8, 10, 7}, Case{11, 30, 12}, Case{12, 30, 12},
+        Case{14, 30, 14}, Case{24, 30, 19}, Case{64, 30, 39}, Case{64, 1, 8}, Case{19, 50, 20},
+        Case{20, 50, 20}, Case{64, 50, 51}}) {
+    EXPECT_EQ(votes_against(c.parents, c.malicious), c.votes) << c.parents << " " << c.malicious;
+  }
+}
+
+TEST(Vote, WhereAllParentsMayBeLiarsTheSignatureAccepts) {
+  Votes votes({.rule = {.percent = 50, .tolerated = 0, .malicious = 30}, .window = 8});
+  votes.set_parents(parents(11));
+  EXPECT_FALSE(votes.is_sufficient());
+  EXPECT_EQ(votes.parents_wanted(), 12u);
+  for (uint8_t i = 1; i <= 11; ++i) {
+    EXPECT_EQ(votes.on_vote(node(i), 0, digest(1)), Outcome::counted);
+  }
+  EXPECT_EQ(votes.on_signed(0, digest(1)), Outcome::accepted);
+  votes.set_parents(parents(14));
+  EXPECT_TRUE(votes.is_sufficient());
+  for (uint8_t i = 1; i <= votes.needed(); ++i) {
+    EXPECT_EQ(votes.on_vote(node(i), 1, digest(1)),
+              i < votes.needed() ? Outcome::counted : Outcome::accepted);
+  }
+  EXPECT_EQ(votes.set_rule({.percent = 50, .tolerated = 0, .malicious = 0}), std::vector<Seq>{})
+      << "nothing is open";
+}
+
 TEST(Vote, OneKeyHasOneVoteHoweverOftenItSpeaks) {
-  Votes votes({.percent = 50, .tolerated = 0, .window = 8});
+  Votes votes({.rule = {.percent = 50, .tolerated = 0}, .window = 8});
   votes.set_parents(parents(4));
   EXPECT_EQ(votes.on_vote(node(1), 0, digest(1)), Outcome::counted);
   for (int i = 0; i < 5; ++i) EXPECT_EQ(votes.on_vote(node(1), 0, digest(1)), Outcome::repeated);
@@ -61,7 +96,7 @@ TEST(Vote, OneKeyHasOneVoteHoweverOftenItSpeaks) {
 
 TEST(Vote, TLiarsAcceptNothingAndTooFewParentsWaitForTheSignature) {
   for (unsigned t = 1; t <= 3; ++t) {
-    Votes votes({.percent = 0, .tolerated = t, .window = 8});
+    Votes votes({.rule = {.percent = 0, .tolerated = t}, .window = 8});
     votes.set_parents(parents(static_cast<uint8_t>(2 * t + 1)));
     for (uint8_t i = 1; i <= t; ++i) {
       EXPECT_EQ(votes.on_vote(node(i), 0, digest(66)), Outcome::counted);
@@ -82,7 +117,7 @@ TEST(Vote, TLiarsAcceptNothingAndTooFewParentsWaitForTheSignature) {
 }
 
 TEST(Vote, ASignatureOutranksVotesAndNamesThoseWhoVouchedForAnother) {
-  Votes votes({.percent = 100, .tolerated = 0, .window = 8});
+  Votes votes({.rule = {.percent = 100, .tolerated = 0}, .window = 8});
   votes.set_parents(parents(2));
   votes.on_vote(node(1), 5, digest(66));
   EXPECT_EQ(votes.on_vote(node(2), 5, digest(66)), Outcome::accepted);
@@ -94,14 +129,14 @@ TEST(Vote, ASignatureOutranksVotesAndNamesThoseWhoVouchedForAnother) {
 }
 
 TEST(Vote, TheOriginsOwnLinkNeedsNoVotes) {
-  Votes votes({.percent = 100, .tolerated = 0, .window = 8});
+  Votes votes({.rule = {.percent = 100, .tolerated = 0}, .window = 8});
   votes.set_parents(parents(5));
   EXPECT_EQ(votes.on_origin_link(2, digest(1)), Outcome::accepted);
   EXPECT_EQ(votes.on_vote(node(1), 2, digest(1)), Outcome::repeated);
 }
 
 TEST(Vote, WhenParentsDieThoseLeftAreEnough) {
-  Votes votes({.percent = 100, .tolerated = 0, .window = 8});
+  Votes votes({.rule = {.percent = 100, .tolerated = 0}, .window = 8});
   votes.set_parents(parents(3));
   votes.on_vote(node(1), 0, digest(1));
   votes.on_vote(node(2), 0, digest(1));
@@ -111,7 +146,7 @@ TEST(Vote, WhenParentsDieThoseLeftAreEnough) {
 }
 
 TEST(Vote, TheWindowBoundsWhatIsOpen) {
-  Votes votes({.percent = 0, .tolerated = 0, .window = 4});
+  Votes votes({.rule = {.percent = 0, .tolerated = 0}, .window = 4});
   votes.set_parents(parents(1));
   EXPECT_EQ(votes.on_vote(node(1), 4, digest(1)), Outcome::ahead);
   votes.advance(3);
