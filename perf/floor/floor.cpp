@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/assert.hpp"
+#include "crypto/sha256_lanes.hpp"
 
 namespace chaincast::bench {
 
@@ -25,17 +26,20 @@ void fill(uint8_t* bytes, unsigned count, uint64_t number) {
 
 }  // namespace
 
-Floor::Floor(const Cell& cell, const Pools& pools)
+Floor::Floor(const Cell& cell, Hash hash, const Pools& pools)
     : cell_(cell),
       pools_(pools),
       buffers_(cell.mtu_bytes > 1500 ? pools.jumbo : pools.received),
       is_strict_(is_strict(cell.suite)),
+      has_lanes_(hash == Hash::lanes && crypto::has_sha256_lanes()),
       frame_bytes_(56u + cell.unit_bytes),
       frames_bytes_(cell.bundle * frame_bytes_),
       manager_(alloc_mb_mgr(0)),
       device_(std::make_unique<Device>(
           DeviceConfig{"net_null0", buffers_, cell.mtu_bytes, {{10, 0, 0, 1}, 7000}, cell.sink})),
-      digests_(size_t{burst_max} * cell.bundle) {
+      digests_(size_t{burst_max} * cell.bundle),
+      jobs_(digests_.size()) {
+  for (crypto::FrameJob& job : jobs_) job_list_.push_back(&job);
   CC_ASSERT(manager_ != nullptr);
   init_mb_mgr_auto(manager_.get(), nullptr);
   const std::array<uint8_t, 32> secret = {7};
@@ -83,6 +87,16 @@ void Floor::hash(rte_mbuf* const* packets, unsigned count) noexcept {
   }
 }
 
+void Floor::hash_on_lanes(rte_mbuf* const* packets, unsigned count) noexcept {
+  const unsigned frames = count * cell_.bundle;
+  for (unsigned i = 0; i < frames; ++i) {
+    jobs_[i].frame = frame(packets[i / cell_.bundle], i % cell_.bundle);
+    jobs_[i].frame_bytes = static_cast<uint16_t>(frame_bytes_);
+  }
+  crypto::sha256_lanes({job_list_.data(), frames});
+  for (unsigned i = 0; i < frames; ++i) digests_[i] = jobs_[i].digest;
+}
+
 void Floor::tag(rte_mbuf* const* packets, unsigned count) noexcept {
   std::array<uint8_t, 16> out;
   for (unsigned i = 0; i < count * cell_.bundle; ++i) {
@@ -125,7 +139,8 @@ unsigned Floor::turn() noexcept {
   std::array<rte_mbuf*, burst_max> packets;
   const unsigned got = rte_eth_rx_burst(device_->id(), 0, packets.data(), burst_max);
   if (got == 0) return 0;
-  if (is_strict_) hash(packets.data(), got);
+  if (is_strict_ && has_lanes_) hash_on_lanes(packets.data(), got);
+  if (is_strict_ && !has_lanes_) hash(packets.data(), got);
   tag(packets.data(), got);
   send(packets.data(), got);
   return got;

@@ -5,18 +5,22 @@
 
 #include <memory>
 
+#include "crypto/crypto.hpp"
 #include "rig/relay.hpp"
 
-// What no relay of chained frames can avoid, written without any of the product's code: hash and
-// tag of each frame in bursts, as the suite wants them and where the frame lies, and N times the
-// cheapest send there is (a small buffer with a fixed header, chained before the shared payload).
+// What no relay of chained frames can avoid, written without the product's line: hash and tag of
+// each frame in bursts, as the suite wants them and where the frame lies, and N times the cheapest
+// send there is (a small buffer with a fixed header, chained before the shared payload). The hash
+// is ipsec-mb's or the product's sixteen lanes, of which now one is the cheaper and now the other.
 // No parsing, no link, no window, no queue, no checksum; tags are computed and compared with
 // nothing. A relay that is faster than this shows that this is wrong.
 namespace chaincast::bench {
 
 class Floor final : public Relay {
  public:
-  Floor(const Cell& cell, const Pools& pools);
+  enum class Hash : uint8_t { ipsec_mb, lanes };
+  // Lanes: where the processor has AVX-512, else ipsec-mb.
+  Floor(const Cell& cell, Hash hash, const Pools& pools);
   ~Floor() override;
 
   Device& device() override { return *device_; }
@@ -37,6 +41,7 @@ class Floor final : public Relay {
 
   unsigned turn() noexcept;
   void hash(rte_mbuf* const* packets, unsigned count) noexcept;
+  void hash_on_lanes(rte_mbuf* const* packets, unsigned count) noexcept;
   void tag(rte_mbuf* const* packets, unsigned count) noexcept;
   void send(rte_mbuf** packets, unsigned count) noexcept;
   const uint8_t* frame(const rte_mbuf* packet, unsigned index) const noexcept;
@@ -45,6 +50,7 @@ class Floor final : public Relay {
   const Pools pools_;
   rte_mempool* const buffers_;
   const bool is_strict_;
+  const bool has_lanes_;
   const unsigned frame_bytes_;
   const unsigned frames_bytes_;
   std::unique_ptr<IMB_MGR, FreeManager> manager_;
@@ -53,6 +59,8 @@ class Floor final : public Relay {
   gcm_context_data context_{};
   std::array<uint8_t, header_bytes> header_{};
   std::vector<std::array<uint8_t, 32>> digests_;
+  std::vector<crypto::FrameJob> jobs_;
+  std::vector<crypto::FrameJob*> job_list_;
   uint64_t tags_ = 0;  // keeps the work alive
   uint64_t made_ = 0;
 };

@@ -96,7 +96,10 @@ std::unique_ptr<Relay> Bench::make(const Cell& cell) {
   if (cell.system == "origin") {
     return std::make_unique<OriginRelay>(cell, pools, *toolbox, reader);
   }
-  if (cell.system == "floor") return std::make_unique<Floor>(cell, pools);
+  if (cell.system == "floor") return std::make_unique<Floor>(cell, Floor::Hash::ipsec_mb, pools);
+  if (cell.system == "floor-lanes") {
+    return std::make_unique<Floor>(cell, Floor::Hash::lanes, pools);
+  }
   for (const auto& [name, config] : hubs) {
     if (cell.system == name) return std::make_unique<ipsec::Hub>(cell, config, pools);
   }
