@@ -84,7 +84,7 @@ bool Member::is_watched(const Record& record) const {
 // step earlier than this node has it from anyone else, and is on its way with it, unless this node
 // told it before. Of what liars say of themselves that need not be so: their partners bring less.
 void Member::count_brought(Link& by, const Record& record) {
-  if (is_partner(record, by.id) && is_watched(record)) ++by.brought;
+  if (is_watched(record) && is_partner(record, by.id)) ++by.brought;
 }
 
 void Member::count_withheld(const News& fact, TimeNs now_ns) {
