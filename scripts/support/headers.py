@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Compiles each public header alone, included twice, so that no user needs to know what it needs.
+A header that a source of the build includes before anything else stood alone there already.
 Writes a small ninja file of its own: only headers that changed are compiled again."""
 
 import json
@@ -12,15 +13,27 @@ from pathlib import Path
 
 KEPT = re.compile(r"^(-I(?!.*\.p$|.*(?:tests|apps|perf))|-D|-std=|-m|-W(?!p,|error$)|-isystem|"
                   r"-f(?!sanitize|uzzer))")
+FIRST = re.compile(r'\s*(?://[^\n]*\s*)*#include "([^"]+)"')
 
 
-def flags(build):
-    """The union of the flags that decide how a header reads, from what the compilation database
-    says of sources beside the headers: an example in C, say, is compiled otherwise."""
+def database(build):
+    """Of the compilation database the sources beside the headers: an example in C, say, is
+    compiled otherwise."""
+    return [entry for entry in json.loads((build / "compile_commands.json").read_text())
+            if entry["file"].startswith(("../lib/", "../drivers/"))]
+
+
+def stood_first(entries, build):
+    """What the sources include with nothing but comments before it."""
+    found = (FIRST.match((build / entry["file"]).read_text()) for entry in entries)
+    return {match.group(1) for match in found if match}
+
+
+def flags(entries):
+    """The union of the flags that decide how a header reads, from what the sources are compiled
+    with."""
     found = {}
-    for entry in json.loads((build / "compile_commands.json").read_text()):
-        if not entry["file"].startswith(("../lib/", "../drivers/")):
-            continue
+    for entry in entries:
         words = entry["command"].split()
         for index, word in enumerate(words):
             if word == "-isystem":
@@ -37,15 +50,21 @@ def main():
     build = root / "build"
     place = build / "headers"
     place.mkdir(exist_ok=True)
+    entries = database(build)
     compiler = [shutil.which("ccache")] if shutil.which("ccache") else []
-    command = " ".join(compiler + ["c++"] + flags(build) + ["-O0", "-Werror"])
+    command = " ".join(compiler + ["c++"] + flags(entries) + ["-O0", "-Werror"])
     lines = [f"compile = {command.replace('$', '$$')}", "rule alone",
              f"  command = cd {build} && $compile -MD -MF $out.d -c {place}/$in -o {place}/$out",
              "  depfile = $out.d", "  deps = gcc", "  description = $in"]
     headers = sorted(path for folder in ("lib", "drivers")
                      for path in (root / folder).rglob("*.hpp"))
+    stood = stood_first(entries, build)
+    alone = 0
     for header in headers:
         include = re.sub(r"^(lib|drivers)/", "", str(header.relative_to(root)))
+        if include in stood:
+            continue
+        alone += 1
         unit = re.sub(r"\W", "_", str(header.relative_to(root)))
         text = f'#include "{include}"\n#include "{include}"\n'
         source = place / f"{unit}.cpp"
@@ -56,8 +75,9 @@ def main():
     jobs = os.environ.get("CHAINCAST_JOBS", str(os.cpu_count()))
     done = subprocess.run(["ninja", "-C", str(place), "-j", jobs, "-k", "0", "--quiet"],
                           stdin=subprocess.DEVNULL)
-    print(f"headers: {len(headers)} compiled alone" if done.returncode == 0 else
-          "headers: not self-contained: see above", file=sys.stderr)
+    said = f"headers: {alone} compiled alone, {len(headers) - alone} first in a source"
+    print(said if done.returncode == 0 else "headers: not self-contained: see above",
+          file=sys.stderr)
     return done.returncode
 
 
