@@ -53,8 +53,9 @@ def main():
     entries = database(build)
     compiler = [shutil.which("ccache")] if shutil.which("ccache") else []
     command = " ".join(compiler + ["c++"] + flags(entries) + ["-O0", "-Werror"])
-    lines = [f"compile = {command.replace('$', '$$')}", "rule alone",
-             f"  command = cd {build} && $compile -MD -MF $out.d -c {place}/$in -o {place}/$out",
+    # All paths start in the directory of the build, as those that its flags name do.
+    lines = ["builddir = headers", f"compile = {command.replace('$', '$$')}", "rule alone",
+             "  command = $compile -MD -MF $out.d -c $in -o $out",
              "  depfile = $out.d", "  deps = gcc", "  description = $in"]
     headers = sorted(path for folder in ("lib", "drivers")
                      for path in (root / folder).rglob("*.hpp"))
@@ -70,11 +71,11 @@ def main():
         source = place / f"{unit}.cpp"
         if not source.exists() or source.read_text() != text:
             source.write_text(text)
-        lines.append(f"build {unit}.o: alone {unit}.cpp")
+        lines.append(f"build headers/{unit}.o: alone headers/{unit}.cpp")
     (place / "build.ninja").write_text("\n".join(lines) + "\n")
     jobs = os.environ.get("CHAINCAST_JOBS", str(os.cpu_count()))
-    done = subprocess.run(["ninja", "-C", str(place), "-j", jobs, "-k", "0", "--quiet"],
-                          stdin=subprocess.DEVNULL)
+    done = subprocess.run(["ninja", "-C", str(build), "-f", "headers/build.ninja", "-j", jobs,
+                           "-k", "0", "--quiet"], stdin=subprocess.DEVNULL)
     said = f"headers: {alone} compiled alone, {len(headers) - alone} first in a source"
     print(said if done.returncode == 0 else "headers: not self-contained: see above",
           file=sys.stderr)
