@@ -47,6 +47,13 @@ TEST(Liars, WhoForgesIsNamedByAllThatItLiesTo) {
   const Health h = health_of(nest.world);
   EXPECT_GT(h.refused_messages, 0u);
   EXPECT_EQ(h.liars_named, h.liars) << "each has link partners";
+  std::set<NodeId> forgers;
+  for (const Index i : honest_nodes(nest.world)) {
+    for (const graph::Liar& liar : nest.world.member(i).liars()) {
+      if (liar.lie == graph::Lie::bad_message) forgers.insert(liar.node);
+    }
+  }
+  EXPECT_EQ(forgers.size(), h.liars) << "for what they sent, and not for what they did not";
   for (const Index i : honest_nodes(nest.world)) {
     nest.world.member(i).view().for_each([&](const graph::EntryRef& entry) {
       const Index subject = nest.world.index(entry->id());
