@@ -12,14 +12,6 @@ constexpr unsigned false_suspicions_max = 3;
 // Of what others bring, an honest partner brings more than one in so many.
 constexpr unsigned withheld_share = 8;
 
-bool is_partner(const Record& record, const NodeId& id) {
-  const std::vector<wire::LinkEnd>& links = record.said.links;
-  const auto at =
-      std::lower_bound(links.begin(), links.end(), id,
-                       [](const wire::LinkEnd& link, const NodeId& i) { return link.peer < i; });
-  return at != links.end() && at->peer == id;
-}
-
 }  // namespace
 
 void Member::name(Liar liar, TimeNs now_ns) {
@@ -84,16 +76,17 @@ bool Member::is_watched(const Record& record) const {
 // step earlier than this node has it from anyone else, and is on its way with it, unless this node
 // told it before. Of what liars say of themselves that need not be so: their partners bring less.
 void Member::count_brought(Link& by, const Record& record) {
-  if (is_watched(record) && is_partner(record, by.id)) ++by.brought;
+  if (is_watched(record) && states_link_with(record, by.id)) ++by.brought;
 }
 
 void Member::count_withheld(const News& fact, TimeNs now_ns) {
   const Record& record = *fact.record;
   if (!is_watched(record)) return;
   for (Link& link : links_) {
-    if (link.id == fact.from || !is_partner(record, link.id) || !is_heard(link, now_ns)) continue;
+    if (link.id == fact.from || !is_heard(link, now_ns)) continue;
+    if (!states_link_with(record, link.id)) continue;
     const Entry* partner = view_.find(link.id);
-    if (!partner || !is_partner(*partner->record, record.id)) continue;
+    if (!partner || !states_link_with(*partner->record, record.id)) continue;
     if (++link.brought_by_others < config_.withheld_min) continue;
     if (link.brought * withheld_share < link.brought_by_others) {
       name({link.id, Lie::withholding, {}, {}, now_ns}, now_ns);

@@ -47,10 +47,10 @@ const char* lie_text(graph::Lie lie) {
       return "two records";
     case graph::Lie::bad_message:
       return "bad message";
-    case graph::Lie::withholding:
-      return "withholding";
     case graph::Lie::false_suspicion:
       return "false suspicion";
+    case graph::Lie::withholding:
+      return "withholding";
   }
   return "?";
 }

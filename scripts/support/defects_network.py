@@ -114,7 +114,7 @@ DEFECTS = [
     Defect("lib/graph/lies.cpp", "name({from.id, Lie::bad_message, {}, {}, now_ns}, now_ns);", ";",
            SIM, "Liars.WhoForgesIsNamedByAllThatItLiesTo"),
     Defect("lib/graph/lies.cpp",
-           "if (!partner || !is_partner(*partner->record, record.id)) continue;",
+           "if (!partner || !states_link_with(*partner->record, record.id)) continue;",
            "if (!partner) continue;", GRAPH, "Lies.NorOneThatTheSubjectAloneCallsItsPartner"),
     Defect("lib/join/join.cpp", "attach(remembered[i], now_ns, out);", ";", SIM,
            "Membership.TheFirstFrameTakesAFormerMemberOneRoundTripAndANewcomerThree"),
